@@ -1,0 +1,59 @@
+#include "eval.h"
+
+#include "../primitive.h"
+#include "algorithms.h"
+#include "mlx/allocator.h"
+#include "mlx/backend/cpu/encoder.h"
+
+namespace mlx_convt {
+
+cpu::Scalar cpu::scalar_of(mx::Dtype dtype) {
+  switch (dtype.val()) {
+    case mx::Dtype::Val::float32:
+      return Scalar::F32;
+    case mx::Dtype::Val::float16:
+      return Scalar::F16;
+    case mx::Dtype::Val::bfloat16:
+      return Scalar::BF16;
+    default:
+      return Scalar::F64;
+  }
+}
+
+void ConvTranspose::eval_cpu(
+    const std::vector<mx::array>& inputs,
+    std::vector<mx::array>& outputs) {
+  auto& result = outputs[0];
+  for (auto& input : inputs) {
+    if (!input.flags().row_contiguous) {
+      throw std::runtime_error(
+          "[" + function_name(window_.rank) +
+          "] an operand that is not row contiguous reached evaluation.");
+    }
+  }
+  result.set_data(mx::allocator::malloc(result.nbytes()));
+  if (result.size() == 0) {
+    return;
+  }
+  bool has_bias = inputs.size() > 2;
+  cpu::Problem problem{
+      contraction_,
+      bind(contraction_, window_, inputs[0], inputs[1]),
+      cpu::scalar_of(result.dtype()),
+      has_bias};
+  cpu::Buffers buffers{
+      inputs[0].data<void>(),
+      inputs[1].data<void>(),
+      has_bias ? inputs[2].data<void>() : nullptr,
+      result.data<void>()};
+  auto& encoder = mx::cpu::get_command_encoder(stream());
+  for (auto& input : inputs) {
+    encoder.set_input_array(input);
+  }
+  encoder.set_output_array(result);
+  encoder.dispatch([forced = forced_, problem, buffers] {
+    cpu::run(forced, problem, buffers);
+  });
+}
+
+} // namespace mlx_convt

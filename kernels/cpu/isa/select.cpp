@@ -1,0 +1,55 @@
+#include "select.h"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+namespace mlx_convt::cpu {
+
+const InstructionSet& select(const std::vector<const InstructionSet*>& sets) {
+  const char* forced = std::getenv("MLX_CONVT_INSTRUCTION_SET");
+  std::string names;
+  for (auto* set : sets) {
+    if (!set->is_supported()) {
+      continue;
+    }
+    if (!forced || !*forced || std::string(forced) == set->name) {
+      return *set;
+    }
+    names += (names.empty() ? "" : ", ") + std::string(set->name);
+  }
+  throw std::runtime_error(
+      "[mlx_convt] MLX_CONVT_INSTRUCTION_SET must be one of " + names +
+      " on this processor. Got " + forced + ".");
+}
+
+const char* instruction_set() {
+  return active().name;
+}
+
+template <>
+const Kernels<float>& kernels<float>() {
+  return active().f32;
+}
+template <>
+const Kernels<double>& kernels<double>() {
+  return active().f64;
+}
+template <>
+const Copies<float>& copies<float>() {
+  return active().copy_f32;
+}
+template <>
+const Copies<Half>& copies<Half>() {
+  return active().copy_f16;
+}
+template <>
+const Copies<BFloat>& copies<BFloat>() {
+  return active().copy_bf16;
+}
+template <>
+const Copies<double>& copies<double>() {
+  return active().copy_f64;
+}
+
+} // namespace mlx_convt::cpu

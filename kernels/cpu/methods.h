@@ -1,0 +1,326 @@
+// Three ways to multiply a panel with the weights of its phase.
+#pragma once
+
+#include <limits>
+#include <optional>
+
+#include "blas.h"
+#include "thread_pool.h"
+#include "weights.h"
+
+namespace mlx_convt::cpu {
+
+// What a method is given: the panel holds `pieces` of `rows` rows, and
+// rows[i][j] is column `column + j` of the result.
+template <typename T>
+struct Product {
+  const Phase& phase;
+  int64_t phase_index;
+  int64_t group;
+  const T* panel;
+  const std::vector<Stretch>& stretches;
+  int64_t rows;
+  int64_t column;
+  int64_t columns;
+  T* const* row_pointers;
+  const T* init; // of the columns; null: add to what is there
+};
+
+// The packed matrices of all phases and groups, one after the other. `Pack`
+// is called as pack(to, phase, group, block) for each block of `block`
+// columns.
+template <typename S>
+class PackedWeights {
+ public:
+  template <typename Pack>
+  PackedWeights(
+      const WeightMatrices<S>& weights,
+      const Plan& plan,
+      int64_t column_block,
+      int64_t column_multiple,
+      const Pack& pack)
+      : groups_(weights.geometry.groups) {
+    struct Task {
+      int64_t phase, group, first;
+    };
+    std::vector<Task> tasks;
+    int64_t size = 0;
+    for (int64_t p = 0; p < plan.phases(); ++p) {
+      auto phase = plan.phase(p);
+      int64_t columns = weights.columns(phase);
+      int64_t padded = (columns + column_multiple - 1) / column_multiple *
+          column_multiple;
+      for (int64_t g = 0; g < groups_; ++g) {
+        starts_.push_back(size);
+        size += weights.rows(phase) * padded;
+        for (int64_t first = 0; weights.rows(phase) && first < columns;
+             first += column_block) {
+          tasks.push_back({p, g, first});
+        }
+      }
+    }
+    data_ = make_aligned<Acc<S>>(std::max<int64_t>(size, 1));
+    parallel_for(
+        static_cast<int64_t>(tasks.size()),
+        static_cast<double>(size),
+        [&](int64_t i) {
+          auto [p, group, first] = tasks[i];
+          auto phase = plan.phase(p);
+          pack(
+              data_.get() + start(p, group) + first * weights.rows(phase),
+              phase,
+              group,
+              first);
+        });
+  }
+
+  int64_t start(int64_t phase, int64_t group) const {
+    return starts_[phase * groups_ + group];
+  }
+  const Acc<S>* data(int64_t phase, int64_t group) const {
+    return data_.get() + start(phase, group);
+  }
+
+ private:
+  int64_t groups_;
+  std::vector<int64_t> starts_;
+  AlignedArray<Acc<S>> data_;
+};
+
+// Stretches of pieces in a packed matrix whose rows lie `step` apart.
+inline std::vector<Stretch> packed_stretches(
+    const Phase& phase,
+    const std::vector<Piece>& pieces,
+    int64_t channels,
+    int64_t step) {
+  std::vector<Stretch> stretches;
+  for (auto& piece : pieces) {
+    int64_t b = first_row(phase, piece, channels) * step;
+    if (!stretches.empty() &&
+        stretches.back().b + stretches.back().length * step == b) {
+      stretches.back().length += piece.columns();
+    } else {
+      stretches.push_back({b, piece.columns()});
+    }
+  }
+  return stretches;
+}
+
+// Register tiles over weights packed into blocks of two vectors.
+template <typename S>
+class TileMethod {
+  using T = Acc<S>;
+
+ public:
+  static constexpr bool kWritesAnywhere = true;
+
+  TileMethod(const WeightMatrices<S>& weights, const Plan& plan)
+      : weights_(weights),
+        lanes_(kernels<T>().lanes),
+        packed_(
+            weights,
+            plan,
+            2 * lanes_,
+            lanes_,
+            [&](T* to, const Phase& phase, int64_t group, int64_t first) {
+              int64_t columns = weights.columns(phase) - first;
+              weights.pack_columns(
+                  to, phase, group, first, std::min(columns, 2 * lanes_),
+                  width_at(phase, first));
+            }) {}
+
+  int64_t column_step() const {
+    return 2 * lanes_;
+  }
+  int64_t block_rows() const {
+    return 112 / kernels<T>().tile_rows * kernels<T>().tile_rows;
+  }
+
+  std::vector<Stretch> stretches(
+      const Phase& phase,
+      const std::vector<Piece>& pieces) const {
+    // In rows: the width differs from block to block.
+    return packed_stretches(phase, pieces, weights_.channels(), 1);
+  }
+
+  void multiply(const Product<T>& p) const {
+    auto& kernel = kernels<T>();
+    auto* matrix = packed_.data(p.phase_index, p.group);
+    auto scaled = p.stretches;
+    for (int64_t j = 0; j < p.columns; j += column_step()) {
+      int64_t first = p.column + j;
+      int64_t width = width_at(p.phase, first);
+      for (size_t s = 0; s < scaled.size(); ++s) {
+        scaled[s].b = p.stretches[s].b * width;
+      }
+      Stretches stretches{
+          scaled.data(), static_cast<int64_t>(scaled.size())};
+      int n = static_cast<int>(std::min(p.columns - j, column_step()));
+      for (int64_t i = 0; i < p.rows; i += kernel.tile_rows) {
+        kernel.tile(
+            static_cast<int>(std::min<int64_t>(kernel.tile_rows, p.rows - i)),
+            n,
+            p.panel + i * kPitch<T>,
+            stretches,
+            matrix + first * weights_.rows(p.phase),
+            width,
+            {p.row_pointers + i, j, p.init ? p.init + j : nullptr});
+      }
+    }
+  }
+
+ private:
+  int64_t width_at(const Phase& phase, int64_t first) const {
+    return weights_.columns(phase) - first > lanes_ ? 2 * lanes_ : lanes_;
+  }
+
+  const WeightMatrices<S>& weights_;
+  int64_t lanes_;
+  PackedWeights<S> packed_;
+};
+
+// Dot products along the reduction: for few rows, where packing would cost
+// more than the arithmetic, and for few columns, which would not fill a
+// vector. The weights of Output are read where they are.
+template <typename S>
+class DotMethod {
+  using T = Acc<S>;
+
+ public:
+  static constexpr bool kWritesAnywhere = true;
+
+  DotMethod(const WeightMatrices<S>& weights, const Plan& plan)
+      : weights_(weights),
+        in_place_(std::is_same_v<S, T> && weights.is_output) {
+    if (!in_place_) {
+      packed_.emplace(
+          weights,
+          plan,
+          1,
+          1,
+          [&](T* to, const Phase& phase, int64_t group, int64_t column) {
+            weights.pack_column(to, phase, group, column);
+          });
+    }
+  }
+
+  int64_t column_step() const {
+    return 4;
+  }
+  int64_t block_rows() const {
+    return 64;
+  }
+
+  std::vector<Stretch> stretches(
+      const Phase& phase,
+      const std::vector<Piece>& pieces) const {
+    if (!in_place_) {
+      return packed_stretches(phase, pieces, weights_.channels(), 1);
+    }
+    std::vector<Stretch> stretches;
+    for (auto piece : pieces) {
+      for (int64_t t = 0; t < piece.taps; ++t, ++piece.tap[2]) {
+        int64_t kernel =
+            phase.kernel_index(weights_.geometry.kernel, piece.tap);
+        stretches.push_back(
+            {kernel * weights_.channels() + piece.channel, piece.channels});
+      }
+    }
+    return stretches;
+  }
+
+  void multiply(const Product<T>& p) const {
+    const T* b = nullptr;
+    int64_t ldb = 0;
+    if (!in_place_) {
+      ldb = weights_.rows(p.phase);
+      b = packed_->data(p.phase_index, p.group) + p.column * ldb;
+    } else if constexpr (std::is_same_v<S, T>) {
+      ldb = weights_.out_step();
+      b = weights_.at(p.group, p.column, 0);
+    }
+    kernels<T>().dot(
+        static_cast<int>(p.rows),
+        static_cast<int>(p.columns),
+        p.panel,
+        {p.stretches.data(), static_cast<int64_t>(p.stretches.size())},
+        b,
+        ldb,
+        {p.row_pointers, 0, p.init});
+  }
+
+ private:
+  const WeightMatrices<S>& weights_;
+  bool in_place_;
+  std::optional<PackedWeights<S>> packed_;
+};
+
+// A CBLAS over weights packed into plain row-major matrices. It refuses rows
+// that are not evenly spaced, so the caller gives it rows of its own.
+template <typename S>
+class BlasMethod {
+  using T = Acc<S>;
+
+ public:
+  static constexpr bool kWritesAnywhere = false;
+
+  BlasMethod(const WeightMatrices<S>& weights, const Plan& plan)
+      : weights_(weights),
+        packed_(
+            weights,
+            plan,
+            std::numeric_limits<int64_t>::max(),
+            1,
+            [&](T* to, const Phase& phase, int64_t group, int64_t) {
+              int64_t columns = weights.columns(phase);
+              weights.pack_columns(to, phase, group, 0, columns, columns);
+            }) {}
+
+  int64_t column_step() const {
+    return 32;
+  }
+  int64_t block_rows() const {
+    return 112;
+  }
+
+  std::vector<Stretch> stretches(
+      const Phase& phase,
+      const std::vector<Piece>& pieces) const {
+    return packed_stretches(
+        phase, pieces, weights_.channels(), weights_.columns(phase));
+  }
+
+  void multiply(const Product<T>& p) const {
+    int ldc = p.rows > 1
+        ? static_cast<int>(p.row_pointers[1] - p.row_pointers[0])
+        : static_cast<int>(p.columns);
+    if (p.init) {
+      for (int64_t i = 0; i < p.rows; ++i) {
+        std::copy_n(p.init, p.columns, p.row_pointers[i]);
+      }
+    }
+    auto* b = packed_.data(p.phase_index, p.group) + p.column;
+    const T* a = p.panel;
+    for (auto& stretch : p.stretches) {
+      blas_gemm(
+          {false,
+           static_cast<int>(p.rows),
+           static_cast<int>(p.columns),
+           static_cast<int>(stretch.length),
+           a,
+           static_cast<int>(kPitch<T>),
+           b + stretch.b,
+           static_cast<int>(weights_.columns(p.phase)),
+           T(1),
+           p.row_pointers[0],
+           ldc});
+      a += stretch.length;
+    }
+  }
+
+ private:
+  const WeightMatrices<S>& weights_;
+  PackedWeights<S> packed_;
+};
+
+} // namespace mlx_convt::cpu
