@@ -54,35 +54,27 @@ std::vector<Unit> make_units(
   return units;
 }
 
-std::vector<RowTarget> row_targets(
+RunTarget run_target(
     const Phase& phase,
-    const RowBlock& block,
+    const RowRun& run,
     int64_t result_channels,
     int64_t first_channel) {
-  auto dest = [&](int a, int64_t position) {
-    return phase.axis[a]->dest_first + position * phase.axis[a]->dest_step;
+  auto dest = [&](int a) {
+    return phase.axis[a]->dest_first +
+        run.position[a] * phase.axis[a]->dest_step;
   };
-  Triple extent;
-  int64_t pixels = 1;
-  for (int a = 0; a < kAxes; ++a) {
-    extent[a] = phase.axis[a]->dest_extent;
-    pixels *= extent[a];
-  }
-  std::vector<RowTarget> targets;
-  for (auto& run : block.runs()) {
-    int64_t line = dest(0, run.position[0]) * extent[1] +
-        dest(1, run.position[1]);
-    for (int64_t r = 0; r < run.count; ++r) {
-      int64_t image = run.image + (run.across_images ? r : 0);
-      int64_t x = dest(2, run.position[2] + (run.across_images ? 0 : r));
-      int64_t pixel = image * pixels + line * extent[2] + x;
-      targets.push_back(
-          {pixel * result_channels + first_channel,
-           std::max<int64_t>(0, -x),
-           std::min(phase.axis[2]->fold, extent[2] - x)});
-    }
-  }
-  return targets;
+  auto extent = [&](int a) { return phase.axis[a]->dest_extent; };
+  int64_t line =
+      (run.image * extent(0) + dest(0)) * extent(1) + dest(1);
+  int64_t x = dest(2);
+  int64_t x_step = run.across_images ? 0 : phase.axis[2]->dest_step;
+  int64_t pixel_step =
+      run.across_images ? extent(0) * extent(1) * extent(2) : x_step;
+  return {
+      (line * extent(2) + x) * result_channels + first_channel,
+      pixel_step * result_channels,
+      x,
+      x_step};
 }
 
 } // namespace mlx_convt::cpu

@@ -30,17 +30,18 @@ std::vector<Unit> make_units(
     int64_t block_rows,
     int64_t column_step);
 
-// Where a block's rows go in the result: for each row, the first element of
-// its group of channels and the folded pixels [first, last) that exist.
-struct RowTarget {
+// Where a run of rows goes in the result: row r's group of channels starts at
+// element + r * step, and its folded pixels lie at x + r * x_step and behind.
+struct RunTarget {
   int64_t element;
-  int64_t first_pixel;
-  int64_t last_pixel;
+  int64_t step;
+  int64_t x;
+  int64_t x_step;
 };
 
-std::vector<RowTarget> row_targets(
+RunTarget run_target(
     const Phase& phase,
-    const RowBlock& block,
+    const RowRun& run,
     int64_t result_channels,
     int64_t first_channel);
 
@@ -68,7 +69,8 @@ class Correlation {
         plan_,
         g_.groups,
         weights_.columns(plan_.phase(0)),
-        method_.block_rows(),
+        block_rows_for(
+            Method<S>::kBlockRows, weights_.rows(plan_.phase(0))),
         method_.column_step());
     double work = 0;
     for (auto& unit : units) {
@@ -102,16 +104,10 @@ class Correlation {
       chunks.emplace_back();
     }
 
-    auto targets = row_targets(
-        phase,
-        block,
-        is_output_ ? g_.c_out : g_.c_in,
-        unit.group * (is_output_ ? g_.group_out() : g_.group_in()));
-    std::vector<T*> rows(unit.rows);
     auto* sums = scratch<T>(Slot::Sums, unit.rows * unit.columns);
-    for (int64_t i = 0; i < unit.rows; ++i) {
-      rows[i] = destination(unit, phase, targets[i], sums + i * unit.columns);
-    }
+    std::vector<T*> rows(unit.rows);
+    std::vector<Indirect> indirect;
+    set_rows(unit, phase, block, sums, rows.data(), indirect);
 
     auto* panel = scratch<T>(Slot::PanelA, unit.rows * kPitch<T>);
     const T* init = initial_sums(unit);
@@ -131,38 +127,52 @@ class Correlation {
       init = nullptr;
     }
 
-    for (int64_t i = 0; i < unit.rows; ++i) {
-      if (rows[i] == sums + i * unit.columns) {
-        write(unit, targets[i], rows[i]);
-      }
+    for (auto& row : indirect) {
+      copies<S>().narrow(result_ + row.element, row.sums, row.count);
     }
   }
 
-  // The result itself where the row is whole and of the type of the sums.
-  T* destination(
+  // A row whose sums wait in scratch memory, of another type than the result
+  // or with pixels that do not exist.
+  struct Indirect {
+    int64_t element; // of the result
+    const T* sums;
+    int64_t count;
+  };
+
+  // Points each row at the result itself where that is possible.
+  void set_rows(
       const Unit& unit,
       const Phase& phase,
-      const RowTarget& target,
-      T* own) const {
-    if constexpr (std::is_same_v<S, T> && Method<S>::kWritesAnywhere) {
-      if (target.first_pixel == 0 &&
-          target.last_pixel == phase.axis[2]->fold) {
-        return result_ + target.element + unit.column;
-      }
-    }
-    return own;
-  }
-
-  void write(const Unit& unit, const RowTarget& target, const T* sums) const {
+      const RowBlock& block,
+      T* sums,
+      T** rows,
+      std::vector<Indirect>& indirect) const {
     int64_t channels = is_output_ ? g_.group_out() : g_.group_in();
-    int64_t first = std::max(unit.column, target.first_pixel * channels);
-    int64_t last = std::min(
-        unit.column + unit.columns, target.last_pixel * channels);
-    if (last > first) {
-      copies<S>().narrow(
-          result_ + target.element + first,
-          sums + (first - unit.column),
-          last - first);
+    auto& axis = *phase.axis[2];
+    for (auto& run : block.runs()) {
+      auto target = run_target(
+          phase, run, is_output_ ? g_.c_out : g_.c_in, unit.group * channels);
+      for (int64_t r = 0; r < run.count; ++r) {
+        int64_t element = target.element + r * target.step;
+        int64_t x = target.x + r * target.x_step;
+        if constexpr (std::is_same_v<S, T> && Method<S>::kWritesAnywhere) {
+          if (x >= 0 && x + axis.fold <= axis.dest_extent) {
+            *rows++ = result_ + element + unit.column;
+            sums += unit.columns;
+            continue;
+          }
+        }
+        int64_t first = std::max(unit.column, -x * channels);
+        int64_t last = std::min(
+            unit.column + unit.columns, (axis.dest_extent - x) * channels);
+        if (first < last) {
+          indirect.push_back(
+              {element + first, sums + (first - unit.column), last - first});
+        }
+        *rows++ = sums;
+        sums += unit.columns;
+      }
     }
   }
 

@@ -164,17 +164,19 @@ class Depthwise {
     int64_t channels = width(slice);
     auto phase = plan.phase(unit.phase);
     RowBlock block(phase, unit.row, unit.rows);
-    auto targets =
-        row_targets(phase, block, g_.c_in, slice * kChannels);
-
     auto* panel = scratch<T>(Slot::PanelA, unit.rows * kPitch<T>);
     auto* sums = scratch<T>(Slot::Sums, unit.rows * kChannels);
-    std::vector<T*> rows(unit.rows);
-    for (int64_t i = 0; i < unit.rows; ++i) {
-      rows[i] = sums + i * kChannels;
-      if constexpr (std::is_same_v<S, T>) {
-        rows[i] = result_ + targets[i].element;
+    std::vector<S*> targets;
+    std::vector<T*> rows;
+    for (auto& run : block.runs()) {
+      auto target = run_target(phase, run, g_.c_in, slice * kChannels);
+      for (int64_t r = 0; r < run.count; ++r) {
+        targets.push_back(result_ + target.element + r * target.step);
+        rows.push_back(sums + static_cast<int64_t>(rows.size()) * kChannels);
       }
+    }
+    if constexpr (std::is_same_v<S, T>) {
+      rows = targets;
     }
     auto* init = scratch<T>(Slot::Init, kChannels);
     std::fill_n(init, kChannels, T(0));
@@ -209,7 +211,7 @@ class Depthwise {
     }
     if constexpr (!std::is_same_v<S, T>) {
       for (int64_t i = 0; i < unit.rows; ++i) {
-        copies<S>().narrow(result_ + targets[i].element, rows[i], channels);
+        copies<S>().narrow(targets[i], rows[i], channels);
       }
     }
   }

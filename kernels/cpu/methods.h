@@ -106,46 +106,96 @@ inline std::vector<Stretch> packed_stretches(
   return stretches;
 }
 
-// Register tiles over weights packed into blocks of two vectors.
+// A shallow reduction fills little of each panel row, and gets more rows to
+// spread the costs of a block over.
+inline int64_t
+block_rows_for(int64_t rows_of_full_depth, int64_t depth) {
+  int64_t columns = std::clamp<int64_t>(depth, 32, kPanelColumns);
+  return rows_of_full_depth * (kPanelColumns / columns);
+}
+
+// Stretches in the weights as they lie in memory, where the values of a tap
+// are `tap_size` and neighbouring channels of the reduction `step` apart.
+inline std::vector<Stretch> unpacked_stretches(
+    const Phase& phase,
+    const Triple& kernel,
+    const std::vector<Piece>& pieces,
+    int64_t tap_size,
+    int64_t step) {
+  std::vector<Stretch> stretches;
+  for (auto piece : pieces) {
+    for (int64_t t = 0; t < piece.taps; ++t, ++piece.tap[2]) {
+      stretches.push_back(
+          {phase.kernel_index(kernel, piece.tap) * tap_size +
+               piece.channel * step,
+           piece.channels});
+    }
+  }
+  return stretches;
+}
+
+// Register tiles over weights packed into blocks of two vectors. The weights
+// of InputGrad have the columns side by side as they are: when one block
+// holds all rows, so that each weight is read once, they are not packed.
 template <typename S>
 class TileMethod {
   using T = Acc<S>;
 
  public:
   static constexpr bool kWritesAnywhere = true;
+  static constexpr int64_t kBlockRows = 112; // half of a second-level cache
 
   TileMethod(const WeightMatrices<S>& weights, const Plan& plan)
       : weights_(weights),
         lanes_(kernels<T>().lanes),
-        packed_(
-            weights,
-            plan,
-            2 * lanes_,
-            lanes_,
-            [&](T* to, const Phase& phase, int64_t group, int64_t first) {
-              int64_t columns = weights.columns(phase) - first;
-              weights.pack_columns(
-                  to, phase, group, first, std::min(columns, 2 * lanes_),
-                  width_at(phase, first));
-            }) {}
+        in_place_(
+            std::is_same_v<S, T> && !weights.is_output &&
+            plan.phase(0).rows() <= kBlockRows &&
+            weights.geometry.group_in() % lanes_ == 0) {
+    if (in_place_) {
+      return;
+    }
+    packed_.emplace(
+        weights,
+        plan,
+        2 * lanes_,
+        lanes_,
+        [&](T* to, const Phase& phase, int64_t group, int64_t first) {
+          int64_t columns = weights.columns(phase) - first;
+          weights.pack_columns(
+              to, phase, group, first, std::min(columns, 2 * lanes_),
+              width_at(phase, first));
+        });
+  }
 
   int64_t column_step() const {
     return 2 * lanes_;
-  }
-  int64_t block_rows() const {
-    return 112 / kernels<T>().tile_rows * kernels<T>().tile_rows;
   }
 
   std::vector<Stretch> stretches(
       const Phase& phase,
       const std::vector<Piece>& pieces) const {
+    if (in_place_) {
+      auto& g = weights_.geometry;
+      return unpacked_stretches(
+          phase, g.kernel, pieces, g.group_in(), weights_.out_step());
+    }
     // In rows: the width differs from block to block.
     return packed_stretches(phase, pieces, weights_.channels(), 1);
   }
 
   void multiply(const Product<T>& p) const {
-    auto& kernel = kernels<T>();
-    auto* matrix = packed_.data(p.phase_index, p.group);
+    if constexpr (std::is_same_v<S, T>) {
+      if (in_place_) {
+        for (int64_t j = 0; j < p.columns; j += column_step()) {
+          tiles(
+              p, j, p.stretches, weights_.at(p.group, 0, 0) + p.column + j,
+              weights_.out_step());
+        }
+        return;
+      }
+    }
+    auto* matrix = packed_->data(p.phase_index, p.group);
     auto scaled = p.stretches;
     for (int64_t j = 0; j < p.columns; j += column_step()) {
       int64_t first = p.column + j;
@@ -153,30 +203,40 @@ class TileMethod {
       for (size_t s = 0; s < scaled.size(); ++s) {
         scaled[s].b = p.stretches[s].b * width;
       }
-      Stretches stretches{
-          scaled.data(), static_cast<int64_t>(scaled.size())};
-      int n = static_cast<int>(std::min(p.columns - j, column_step()));
-      for (int64_t i = 0; i < p.rows; i += kernel.tile_rows) {
-        kernel.tile(
-            static_cast<int>(std::min<int64_t>(kernel.tile_rows, p.rows - i)),
-            n,
-            p.panel + i * kPitch<T>,
-            stretches,
-            matrix + first * weights_.rows(p.phase),
-            width,
-            {p.row_pointers + i, j, p.init ? p.init + j : nullptr});
-      }
+      tiles(p, j, scaled, matrix + first * weights_.rows(p.phase), width);
     }
   }
 
  private:
+  // The columns from j up to a tile's width.
+  void tiles(
+      const Product<T>& p,
+      int64_t j,
+      const std::vector<Stretch>& stretches,
+      const T* b,
+      int64_t ldb) const {
+    auto& kernel = kernels<T>();
+    int columns = static_cast<int>(std::min(p.columns - j, column_step()));
+    for (int64_t i = 0; i < p.rows; i += kernel.tile_rows) {
+      kernel.tile(
+          static_cast<int>(std::min<int64_t>(kernel.tile_rows, p.rows - i)),
+          columns,
+          p.panel + i * kPitch<T>,
+          {stretches.data(), static_cast<int64_t>(stretches.size())},
+          b,
+          ldb,
+          {p.row_pointers + i, j, p.init ? p.init + j : nullptr});
+    }
+  }
+
   int64_t width_at(const Phase& phase, int64_t first) const {
     return weights_.columns(phase) - first > lanes_ ? 2 * lanes_ : lanes_;
   }
 
   const WeightMatrices<S>& weights_;
   int64_t lanes_;
-  PackedWeights<S> packed_;
+  bool in_place_;
+  std::optional<PackedWeights<S>> packed_;
 };
 
 // Dot products along the reduction: for few rows, where packing would cost
@@ -188,10 +248,13 @@ class DotMethod {
 
  public:
   static constexpr bool kWritesAnywhere = true;
+  static constexpr int64_t kBlockRows = 24; // each panel row is read once
 
   DotMethod(const WeightMatrices<S>& weights, const Plan& plan)
       : weights_(weights),
-        in_place_(std::is_same_v<S, T> && weights.is_output) {
+        in_place_(
+            std::is_same_v<S, T> && weights.is_output &&
+            plan.axes[2][0].fold == 1) {
     if (!in_place_) {
       packed_.emplace(
           weights,
@@ -207,9 +270,6 @@ class DotMethod {
   int64_t column_step() const {
     return 4;
   }
-  int64_t block_rows() const {
-    return 64;
-  }
 
   std::vector<Stretch> stretches(
       const Phase& phase,
@@ -217,16 +277,8 @@ class DotMethod {
     if (!in_place_) {
       return packed_stretches(phase, pieces, weights_.channels(), 1);
     }
-    std::vector<Stretch> stretches;
-    for (auto piece : pieces) {
-      for (int64_t t = 0; t < piece.taps; ++t, ++piece.tap[2]) {
-        int64_t kernel =
-            phase.kernel_index(weights_.geometry.kernel, piece.tap);
-        stretches.push_back(
-            {kernel * weights_.channels() + piece.channel, piece.channels});
-      }
-    }
-    return stretches;
+    auto& g = weights_.geometry;
+    return unpacked_stretches(phase, g.kernel, pieces, g.group_in(), 1);
   }
 
   void multiply(const Product<T>& p) const {
@@ -263,6 +315,7 @@ class BlasMethod {
 
  public:
   static constexpr bool kWritesAnywhere = false;
+  static constexpr int64_t kBlockRows = 112;
 
   BlasMethod(const WeightMatrices<S>& weights, const Plan& plan)
       : weights_(weights),
@@ -278,9 +331,6 @@ class BlasMethod {
 
   int64_t column_step() const {
     return 32;
-  }
-  int64_t block_rows() const {
-    return 112;
   }
 
   std::vector<Stretch> stretches(

@@ -50,7 +50,7 @@ double in_vectors(double columns, double lanes) {
 // position more per line and pixels that do not exist.
 bool fold_suits(const Problem& problem) {
   auto& g = problem.geometry;
-  if (!folds_exactly(g)) {
+  if (problem.contraction != Contraction::Output || !folds_exactly(g)) {
     return false;
   }
   double lanes = lanes_of(problem);
@@ -105,16 +105,20 @@ bool dot_suits(const Problem& problem) {
       (problem.scalar == Scalar::F32 || problem.scalar == Scalar::F64);
   // In cycles: packing a weight costs about one, a vector product half, and
   // the sum over the lanes of a result four.
+  double fold = fold_suits(problem) ? double(problem.geometry.stride[2]) : 1;
   double tile = weights +
-      shape.rows * shape.depth * in_vectors(shape.columns, lanes) /
-          (2 * lanes);
+      shape.rows * shape.depth * in_vectors(fold * shape.columns, lanes) /
+          (2 * lanes * fold);
   double dot = (in_place ? 0.0 : weights) +
       shape.rows * shape.columns * (shape.depth / (1.5 * lanes) + 4);
   return dot < tile;
 }
 
 void run_dot(const Problem& problem, const Buffers& buffers) {
-  correlate<DotMethod>(problem, buffers, false);
+  // Folded weights have to be packed: worth it where they are few.
+  auto& g = problem.geometry;
+  bool fold = folds_exactly(g) && g.stride[2] * g.c_out <= 8;
+  correlate<DotMethod>(problem, buffers, fold);
 }
 
 std::string blas_algorithm_why_not(const Problem&) {

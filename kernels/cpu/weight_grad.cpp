@@ -211,16 +211,19 @@ class WeightGrad {
             g_.kernel,
             {piece.tap[0], piece.tap[1], piece.tap[2] + t});
         for (int64_t o = 0; o < piece.channels; ++o, ++column) {
-          for (int64_t c = 0; c < r.x_columns; ++c) {
-            line[c] = x_is_rows ? sums[c * r.y_columns + column]
-                                : sums[column * r.x_columns + c];
+          const T* values = sums + column * r.x_columns;
+          if (x_is_rows) {
+            for (int64_t c = 0; c < r.x_columns; ++c) {
+              line[c] = sums[c * r.y_columns + column];
+            }
+            values = line;
           }
           int64_t channel =
               r.group * g_.group_out() + piece.channel + o;
           copies<S>().narrow(
               result_ + (channel * g_.taps() + kernel) * g_.group_in() +
                   r.x_first,
-              line,
+              values,
               r.x_columns);
         }
       }

@@ -36,7 +36,8 @@ struct Stretches {
 };
 
 // Destination rows of a tile: column j of row i is rows[i][first + j]. The
-// sums start from `init[j]`, or from what is there when init is null.
+// sums start from `init[j]`, readable in whole vectors, or from what is there
+// when init is null.
 template <typename T>
 struct TileRows {
   T* const* rows;
@@ -67,7 +68,7 @@ struct Kernels {
       TileRows<T> c);
 
   // C[i,j] += sum_t A[i,t*n+j] * B[t][j] for i < m, j < n, one stretch of
-  // length n per t. B and init are read to the next multiple of lanes.
+  // length n per t. B is read to the next multiple of lanes.
   void (*diagonal)(
       int m, int n, const T* a, Stretches, const T* b, TileRows<T> c);
 

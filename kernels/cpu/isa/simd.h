@@ -26,19 +26,16 @@ inline void store(T* to, V v) {
   __builtin_memcpy(to, &v, sizeof(V));
 }
 
-template <typename T>
-inline T sum_lanes(const T* values, int count) {
-  // Pairwise, as the vector halves would be added.
-  T sums[64];
-  for (int i = 0; i < count; ++i) {
-    sums[i] = values[i];
+// The sum of a vector's lanes, halves added to halves.
+template <typename T, int Bytes>
+inline T sum_lanes(typename VectorOf<T, Bytes>::type v) {
+  if constexpr (Bytes == sizeof(T)) {
+    return v[0];
+  } else {
+    typename VectorOf<T, Bytes / 2>::type halves[2];
+    __builtin_memcpy(halves, &v, Bytes);
+    return sum_lanes<T, Bytes / 2>(halves[0] + halves[1]);
   }
-  for (int half = count / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) {
-      sums[i] += sums[i + half];
-    }
-  }
-  return sums[0];
 }
 
 // Vectors of Bytes; tiles of up to Rows rows and two vectors, which together
@@ -52,21 +49,27 @@ struct Simd {
 
   template <int M, int NV>
   static void begin(V (&acc)[M][NV], int n, TileRows<T> c) {
+    if (c.init) {
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        for (int j = 0; j < NV; ++j) {
+          acc[i][j] = load<V>(c.init + j * kLanes);
+        }
+      }
+      return;
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
-      const T* from = c.init ? c.init : c.rows[i] + c.first;
-      if (n == NV * kLanes) {
-        for (int j = 0; j < NV; ++j) {
-          acc[i][j] = load<V>(from + j * kLanes);
-        }
-      } else {
-        T padded[NV * kLanes] = {};
+      const T* from = c.rows[i] + c.first;
+      T padded[NV * kLanes] = {};
+      if (n < NV * kLanes) {
         for (int j = 0; j < n; ++j) {
           padded[j] = from[j];
         }
-        for (int j = 0; j < NV; ++j) {
-          acc[i][j] = load<V>(padded + j * kLanes);
-        }
+        from = padded;
+      }
+      for (int j = 0; j < NV; ++j) {
+        acc[i][j] = load<V>(from + j * kLanes);
       }
     }
   }
@@ -210,11 +213,33 @@ struct Simd {
     }
     for (int i = 0; i < M; ++i) {
       for (int j = 0; j < N; ++j) {
-        T lanes[kLanes];
-        store(lanes, acc[i][j]);
         T* to = rows[i] + first + j;
-        *to = (init ? init[j] : *to) + (sum_lanes(lanes, kLanes) + tail[i][j]);
+        T sum = sum_lanes<T, Bytes>(acc[i][j]) + tail[i][j];
+        *to = (init ? init[j] : *to) + sum;
       }
+    }
+  }
+
+  template <int N>
+  static void dot_columns(
+      int m,
+      const T* a,
+      Stretches stretches,
+      const T* b,
+      int64_t ldb,
+      TileRows<T> c,
+      int j) {
+    const T* init = c.init ? c.init + j : nullptr;
+    int i = 0;
+    for (; i + kDotRows <= m; i += kDotRows) {
+      dot_of<kDotRows, N>(
+          a + i * kPitch<T>, stretches, b + j * ldb, ldb, c.rows + i,
+          c.first + j, init);
+    }
+    for (; i < m; ++i) {
+      dot_of<1, N>(
+          a + i * kPitch<T>, stretches, b + j * ldb, ldb, c.rows + i,
+          c.first + j, init);
     }
   }
 
@@ -226,22 +251,15 @@ struct Simd {
       const T* b,
       int64_t ldb,
       TileRows<T> c) {
-    for (int j = 0; j < n;) {
-      const T* init = c.init ? c.init + j : nullptr;
-      const T* b_row = b + j * ldb;
-      int64_t first = c.first + j;
-      bool wide = n - j >= kDotColumns;
-      for (int i = 0; i < m;) {
-        const T* a_row = a + i * kPitch<T>;
-        auto* rows = c.rows + i;
-        bool high = m - i >= kDotRows;
-        auto* f = high ? (wide ? dot_of<kDotRows, kDotColumns>
-                               : dot_of<kDotRows, 1>)
-                       : (wide ? dot_of<1, kDotColumns> : dot_of<1, 1>);
-        f(a_row, stretches, b_row, ldb, rows, first, init);
-        i += high ? kDotRows : 1;
-      }
-      j += wide ? kDotColumns : 1;
+    int j = 0;
+    for (; j + kDotColumns <= n; j += kDotColumns) {
+      dot_columns<kDotColumns>(m, a, stretches, b, ldb, c, j);
+    }
+    for (; j + 2 <= n; j += 2) {
+      dot_columns<2>(m, a, stretches, b, ldb, c, j);
+    }
+    if (j < n) {
+      dot_columns<1>(m, a, stretches, b, ldb, c, j);
     }
   }
 
