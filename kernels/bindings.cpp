@@ -17,8 +17,7 @@ using namespace mlx_convt;
 
 namespace {
 
-constexpr const char* kContractions[] = {
-    "output", "input_grad", "weight_grad"};
+constexpr const char* kContractions[] = {"output", "input_grad", "weight_grad"};
 
 Contraction contraction_named(const std::string& name) {
   for (int i = 0; i < 3; ++i) {

@@ -65,12 +65,8 @@ Place group_place(bool is_weight) {
   return is_weight ? Place{0, 1} : Place{-1, 1};
 }
 
-mx::array fold(
-    const mx::array& a,
-    int mapped_axis,
-    Place place,
-    int rank,
-    mx::Stream s) {
+mx::array
+fold(const mx::array& a, int mapped_axis, Place place, int rank, mx::Stream s) {
   auto moved = mx::moveaxis(a, mapped_axis, 0, s);
   int dim = place.dim < 0 ? static_cast<int>(moved.ndim()) - 2 : place.dim;
   auto split = moved.shape();
@@ -118,9 +114,9 @@ Arrays ConvTranspose::jvp(
   for (size_t i = 0; i < argnums.size(); ++i) {
     auto& tangent = tangents[i];
     auto term = argnums[i] == 0 ? contract(contraction_, tangent, primals[1])
-        : argnums[i] == 1       ? contract(contraction_, primals[0], tangent)
-                                : mx::broadcast_to(
-                                tangent, output_shapes(primals)[0], stream());
+        : argnums[i] == 1
+        ? contract(contraction_, primals[0], tangent)
+        : mx::broadcast_to(tangent, output_shapes(primals)[0], stream());
     sum = sum ? mx::add(*sum, term, stream()) : term;
   }
   return {*sum};
@@ -216,9 +212,8 @@ std::pair<Arrays, std::vector<int>> ConvTranspose::vmap(
   }
 
   auto bias = fused ? std::optional(inputs[2]) : std::nullopt;
-  auto result = any
-      ? map_operands(inputs[0], axes[0], inputs[1], axes[1], bias)
-      : contract(contraction_, inputs[0], inputs[1]);
+  auto result = any ? map_operands(inputs[0], axes[0], inputs[1], axes[1], bias)
+                    : contract(contraction_, inputs[0], inputs[1]);
   if (has_bias && !fused) {
     auto b = inputs[2];
     if (axes[2] >= 0) {

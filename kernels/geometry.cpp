@@ -9,6 +9,8 @@ namespace mlx_convt {
 namespace {
 
 constexpr int64_t kMaxDim = std::numeric_limits<int32_t>::max();
+// Byte counts must fit 64 bits with a sign.
+constexpr double kMaxElements = 0x1p59;
 
 template <typename... Parts>
 [[noreturn]] void fail(int rank, const Parts&... parts) {
@@ -236,6 +238,18 @@ bind_output(const Window& window, const Dims& input, const Dims& weight) {
         to_string(input),
         ", weight shape ",
         to_string(weight),
+        ".");
+  }
+  // In double: the product may be beyond every integer.
+  double elements = 1;
+  for (auto size : result_shape(Contraction::Output, rank, g)) {
+    elements *= static_cast<double>(size);
+  }
+  if (elements > kMaxElements) {
+    fail(
+        rank,
+        "the output must have at most 2^59 elements. Got output shape ",
+        to_string(result_shape(Contraction::Output, rank, g)),
         ".");
   }
   return g;

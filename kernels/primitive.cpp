@@ -45,9 +45,11 @@ mx::array build(
 
 } // namespace
 
-Geometry
-bind(Contraction contraction, const Window& window, const mx::array& first,
-     const mx::array& second) {
+Geometry bind(
+    Contraction contraction,
+    const Window& window,
+    const mx::array& first,
+    const mx::array& second) {
   switch (contraction) {
     case Contraction::Output:
       return bind_output(window, dims(first), dims(second));

@@ -93,8 +93,10 @@ class ConvTranspose : public mx::Primitive {
 };
 
 // Sizes of the problem that the given operands pose.
-Geometry
-bind(Contraction contraction, const Window& window, const mx::array& first,
-     const mx::array& second);
+Geometry bind(
+    Contraction contraction,
+    const Window& window,
+    const mx::array& first,
+    const mx::array& second);
 
 } // namespace mlx_convt

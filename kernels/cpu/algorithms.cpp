@@ -47,8 +47,8 @@ const Algorithm* find_algorithm(const std::string& name) {
     names += std::string(", ") + algorithm.name;
   }
   throw std::invalid_argument(
-      "[mlx_convt] MLX_CONVT_ALGORITHM must be one of auto" + names +
-      ". Got " + name + ".");
+      "[mlx_convt] MLX_CONVT_ALGORITHM must be one of auto" + names + ". Got " +
+      name + ".");
 }
 
 const Algorithm* forced_algorithm() {

@@ -15,14 +15,38 @@ bool blas_is_preferred() {
 
 void blas_gemm(const Gemm<float>& g) {
   cblas_sgemm(
-      CblasRowMajor, g.transpose_a ? CblasTrans : CblasNoTrans, CblasNoTrans,
-      g.m, g.n, g.k, 1.0f, g.a, g.lda, g.b, g.ldb, g.beta, g.c, g.ldc);
+      CblasRowMajor,
+      g.transpose_a ? CblasTrans : CblasNoTrans,
+      CblasNoTrans,
+      g.m,
+      g.n,
+      g.k,
+      1.0f,
+      g.a,
+      g.lda,
+      g.b,
+      g.ldb,
+      g.beta,
+      g.c,
+      g.ldc);
 }
 
 void blas_gemm(const Gemm<double>& g) {
   cblas_dgemm(
-      CblasRowMajor, g.transpose_a ? CblasTrans : CblasNoTrans, CblasNoTrans,
-      g.m, g.n, g.k, 1.0, g.a, g.lda, g.b, g.ldb, g.beta, g.c, g.ldc);
+      CblasRowMajor,
+      g.transpose_a ? CblasTrans : CblasNoTrans,
+      CblasNoTrans,
+      g.m,
+      g.n,
+      g.k,
+      1.0,
+      g.a,
+      g.lda,
+      g.b,
+      g.ldb,
+      g.beta,
+      g.c,
+      g.ldc);
 }
 
 } // namespace mlx_convt::cpu

@@ -14,7 +14,20 @@ constexpr int kTrans = 112;
 
 template <typename T>
 using GemmFunction = void (*)(
-    int, int, int, int, int, int, T, const T*, int, const T*, int, T, T*, int);
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    T,
+    const T*,
+    int,
+    const T*,
+    int,
+    T,
+    T*,
+    int);
 
 // The functions of the library that MLX_CONVT_BLAS names. Its integers must
 // be 32 bits wide.
@@ -58,8 +71,20 @@ const Library& library() {
 template <typename T>
 void call(GemmFunction<T> gemm, const Gemm<T>& g) {
   gemm(
-      kRowMajor, g.transpose_a ? kTrans : kNoTrans, kNoTrans, g.m, g.n, g.k,
-      T(1), g.a, g.lda, g.b, g.ldb, g.beta, g.c, g.ldc);
+      kRowMajor,
+      g.transpose_a ? kTrans : kNoTrans,
+      kNoTrans,
+      g.m,
+      g.n,
+      g.k,
+      T(1),
+      g.a,
+      g.lda,
+      g.b,
+      g.ldb,
+      g.beta,
+      g.c,
+      g.ldc);
 }
 
 } // namespace

@@ -64,8 +64,7 @@ RunTarget run_target(
         run.position[a] * phase.axis[a]->dest_step;
   };
   auto extent = [&](int a) { return phase.axis[a]->dest_extent; };
-  int64_t line =
-      (run.image * extent(0) + dest(0)) * extent(1) + dest(1);
+  int64_t line = (run.image * extent(0) + dest(0)) * extent(1) + dest(1);
   int64_t x = dest(2);
   int64_t x_step = run.across_images ? 0 : phase.axis[2]->dest_step;
   int64_t pixel_step =

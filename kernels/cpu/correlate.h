@@ -69,18 +69,16 @@ class Correlation {
         plan_,
         g_.groups,
         weights_.columns(plan_.phase(0)),
-        block_rows_for(
-            Method<S>::kBlockRows, weights_.rows(plan_.phase(0))),
+        block_rows_for(Method<S>::kBlockRows, weights_.rows(plan_.phase(0))),
         method_.column_step());
     double work = 0;
     for (auto& unit : units) {
       auto rows = weights_.rows(plan_.phase(unit.phase));
       work += static_cast<double>(unit.rows) * (rows + 8) * (unit.columns + 8);
     }
-    parallel_for(
-        static_cast<int64_t>(units.size()), work, [&](int64_t i) {
-          run_unit(units[i]);
-        });
+    parallel_for(static_cast<int64_t>(units.size()), work, [&](int64_t i) {
+      run_unit(units[i]);
+    });
   }
 
  private:
@@ -182,8 +180,8 @@ class Correlation {
     auto* init = scratch<T>(Slot::Init, padded);
     std::fill_n(init, padded, T(0));
     for (int64_t j = 0; bias_ && j < unit.columns; ++j) {
-      int64_t channel = unit.group * g_.group_out() +
-          (unit.column + j) % g_.group_out();
+      int64_t channel =
+          unit.group * g_.group_out() + (unit.column + j) % g_.group_out();
       copies<S>().widen(init + j, bias_ + channel, 1);
     }
     return init;

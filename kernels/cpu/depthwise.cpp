@@ -38,10 +38,11 @@ class Depthwise {
     int64_t units = slices_ * static_cast<int64_t>(chunks.size());
     int64_t blocks = divide_up(x_phase.rows(), kDepth);
     int64_t splits = std::clamp<int64_t>(
-        divide_up(kWantedUnits, std::max<int64_t>(units, 1)), 1,
+        divide_up(kWantedUnits, std::max<int64_t>(units, 1)),
+        1,
         std::max<int64_t>(blocks, 1));
-    auto sums = make_aligned<T>(
-        std::max<int64_t>(units * splits, 1) * kPanelColumns);
+    auto sums =
+        make_aligned<T>(std::max<int64_t>(units * splits, 1) * kPanelColumns);
     double work = 8.0 * x_phase.rows() * g_.taps() * g_.c_in;
     parallel_for(units * splits, work, [&](int64_t i) {
       auto* own = sums.get() + i * kPanelColumns;
@@ -59,10 +60,16 @@ class Depthwise {
         int64_t row = b * kDepth;
         int64_t depth = std::min(kDepth, x_phase.rows() - row);
         gather(
-            y_panel, y, y_phase, RowBlock(y_phase, row, depth),
+            y_panel,
+            y,
+            y_phase,
+            RowBlock(y_phase, row, depth),
             of_slice(pieces, slice));
         gather(
-            x_panel, x, x_phase, RowBlock(x_phase, row, depth),
+            x_panel,
+            x,
+            x_phase,
+            RowBlock(x_phase, row, depth),
             {{{0, 0, 0}, 1, 0, width(slice)}});
         kernels<T>().diagonal_transposed(
             depth,
@@ -101,7 +108,10 @@ class Depthwise {
   Source<S> source(const void* data, const Triple& extent, int64_t slice)
       const {
     return {
-        static_cast<const S*>(data), extent, g_.batch, g_.c_in,
+        static_cast<const S*>(data),
+        extent,
+        g_.batch,
+        g_.c_in,
         slice * kChannels};
   }
 
@@ -143,8 +153,7 @@ class Depthwise {
       const Triple& extent) {
     auto w = transposed_weights(weights);
     // Units have one channel slice each, as their group.
-    auto units =
-        make_units(plan, slices_, kChannels, kDepth / 2, kChannels);
+    auto units = make_units(plan, slices_, kChannels, kDepth / 2, kChannels);
     double work = 0;
     for (auto& unit : units) {
       work += 8.0 * unit.rows * kChannels * plan.phase(unit.phase).taps();
@@ -197,8 +206,7 @@ class Depthwise {
       stretches.clear();
       for (auto& piece : pieces) {
         int64_t kernel = phase.kernel_index(g_.kernel, piece.tap);
-        stretches.push_back(
-            {kernel * g_.c_in + slice * kChannels, channels});
+        stretches.push_back({kernel * g_.c_in + slice * kChannels, channels});
       }
       kernels<T>().diagonal(
           static_cast<int>(unit.rows),

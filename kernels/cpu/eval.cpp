@@ -4,6 +4,7 @@
 #include "algorithms.h"
 #include "mlx/allocator.h"
 #include "mlx/backend/cpu/encoder.h"
+#include "thread_pool.h"
 
 namespace mlx_convt {
 
@@ -31,7 +32,17 @@ void ConvTranspose::eval_cpu(
           "] an operand that is not row contiguous reached evaluation.");
     }
   }
-  result.set_data(mx::allocator::malloc(result.nbytes()));
+  cpu::num_threads(); // a bad setting is an error here, not in the task
+  // MLX's allocator returns null where the system has no memory left.
+  auto data = mx::allocator::malloc(result.nbytes());
+  if (!data.buffer().ptr()) {
+    std::ostringstream text;
+    text << "[" << function_name(window_.rank) << "] no memory for a result of "
+         << result.nbytes() << " bytes. Got output shape " << result.shape()
+         << ".";
+    throw std::runtime_error(text.str());
+  }
+  result.set_data(std::move(data));
   if (result.size() == 0) {
     return;
   }

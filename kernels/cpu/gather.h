@@ -43,8 +43,8 @@ void gather_run(
   Triple first;
   for (int a = 0; a < kAxes; ++a) {
     auto& axis = *phase.axis[a];
-    first[a] = run.position[a] * axis.source_step +
-        axis.taps[piece.tap[a]].offset;
+    first[a] =
+        run.position[a] * axis.source_step + axis.taps[piece.tap[a]].offset;
   }
   int64_t columns = piece.columns();
   if (first[0] < 0 || first[0] >= source.extent[0] || first[1] < 0 ||
@@ -102,8 +102,7 @@ void gather_run(
     std::fill_n(to, columns, Acc<S>(0));
     if (hi > lo) {
       const S* from = at(x + lo) + (run.across_images ? row * row_step : 0);
-      copy.widen(
-          to + lo * piece.channels, from, (hi - lo) * piece.channels);
+      copy.widen(to + lo * piece.channels, from, (hi - lo) * piece.channels);
     }
   }
 }

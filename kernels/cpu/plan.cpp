@@ -72,9 +72,9 @@ void live_range(
   auto begin = axis.taps.begin();
   auto lower =
       std::lower_bound(begin, axis.taps.end(), -most, by_offset) - begin;
-  auto upper = std::lower_bound(
-                   begin, axis.taps.end(), axis.source_extent - least,
-                   by_offset) -
+  auto upper =
+      std::lower_bound(
+          begin, axis.taps.end(), axis.source_extent - least, by_offset) -
       begin;
   *first = std::min<int64_t>(*first, lower);
   *last = std::max<int64_t>(*last, upper);

@@ -67,8 +67,8 @@ void run(const Problem& problem, const Buffers& buffers) {
     for_each_term(g, [&](int64_t in, int64_t out, int64_t kernel) {
       for (int64_t o = 0; o < g.c_out; ++o) {
         int64_t group = o / g.group_out();
-        double* x_row = x.data() + (n * g.in_pixels() + in) * g.c_in +
-            group * g.group_in();
+        double* x_row =
+            x.data() + (n * g.in_pixels() + in) * g.c_in + group * g.group_in();
         double* w_row = w.data() + (o * g.taps() + kernel) * g.group_in();
         double& y_value = y[(n * g.out_pixels() + out) * g.c_out + o];
         for (int64_t c = 0; c < g.group_in(); ++c) {
@@ -100,9 +100,8 @@ void run(const Problem& problem, const Buffers& buffers) {
 } // namespace
 
 void run_reference(const Problem& problem, const Buffers& buffers) {
-  with_storage(problem.scalar, [&]<typename S>(S) {
-    run<S>(problem, buffers);
-  });
+  with_storage(
+      problem.scalar, [&]<typename S>(S) { run<S>(problem, buffers); });
 }
 
 } // namespace mlx_convt::cpu

@@ -159,8 +159,7 @@ void parallel_for(
       {num_threads() - 1,
        count - 1,
        static_cast<int64_t>(work / kWorkWorthAThread)});
-  if (helpers < 1 ||
-      !Pool::instance().run(loop, static_cast<int>(helpers))) {
+  if (helpers < 1 || !Pool::instance().run(loop, static_cast<int>(helpers))) {
     loop.work();
   }
   if (loop.error) {

@@ -112,7 +112,8 @@ class WeightGrad {
     auto count = static_cast<int64_t>(rectangles_.size());
     int64_t blocks = divide_up(x_phase_.rows(), kDepth);
     int64_t splits = std::clamp<int64_t>(
-        divide_up(kWantedUnits, std::max<int64_t>(count, 1)), 1,
+        divide_up(kWantedUnits, std::max<int64_t>(count, 1)),
+        1,
         std::max<int64_t>(blocks, 1));
     double work = static_cast<double>(x_phase_.rows()) * g_.taps() *
         (g_.group_out() + 8.0) * (g_.c_in + 8.0);
@@ -161,8 +162,7 @@ class WeightGrad {
 
   void accumulate(const Rectangle& r, int64_t first, int64_t last, T* sums) {
     std::fill_n(sums, r.y_columns * r.x_columns, T(0));
-    Source<S> y{
-        y_, g_.out, g_.batch, g_.c_out, r.group * g_.group_out()};
+    Source<S> y{y_, g_.out, g_.batch, g_.c_out, r.group * g_.group_out()};
     Source<S> x{
         x_, g_.in, g_.batch, g_.c_in, r.group * g_.group_in() + r.x_first};
     std::vector<Piece> x_pieces{{{0, 0, 0}, 1, 0, r.x_columns}};
@@ -179,11 +179,21 @@ class WeightGrad {
       gather(x_panel, x, x_phase_, RowBlock(x_phase_, row, depth), x_pieces);
       if (x_is_wide(r)) {
         reduce_(
-            r.y_columns, r.x_columns, depth, y_panel, x_panel, sums,
+            r.y_columns,
+            r.x_columns,
+            depth,
+            y_panel,
+            x_panel,
+            sums,
             r.x_columns);
       } else {
         reduce_(
-            r.x_columns, r.y_columns, depth, x_panel, y_panel, sums,
+            r.x_columns,
+            r.y_columns,
+            depth,
+            x_panel,
+            y_panel,
+            sums,
             r.y_columns);
       }
     }
@@ -208,8 +218,7 @@ class WeightGrad {
     for (auto& piece : *r.pieces) {
       for (int64_t t = 0; t < piece.taps; ++t) {
         int64_t kernel = y_phase_.kernel_index(
-            g_.kernel,
-            {piece.tap[0], piece.tap[1], piece.tap[2] + t});
+            g_.kernel, {piece.tap[0], piece.tap[1], piece.tap[2] + t});
         for (int64_t o = 0; o < piece.channels; ++o, ++column) {
           const T* values = sums + column * r.x_columns;
           if (x_is_rows) {
@@ -218,8 +227,7 @@ class WeightGrad {
             }
             values = line;
           }
-          int64_t channel =
-              r.group * g_.group_out() + piece.channel + o;
+          int64_t channel = r.group * g_.group_out() + piece.channel + o;
           copies<S>().narrow(
               result_ + (channel * g_.taps() + kernel) * g_.group_in() +
                   r.x_first,

@@ -12,7 +12,12 @@ namespace mlx_convt::cpu {
 // apart.
 template <typename T>
 using Reduce = void (*)(
-    int64_t m, int64_t n, int64_t depth, const T* a, const T* b, T* c,
+    int64_t m,
+    int64_t n,
+    int64_t depth,
+    const T* a,
+    const T* b,
+    T* c,
     int64_t ldc);
 
 struct Reduction {

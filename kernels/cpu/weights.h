@@ -116,8 +116,8 @@ struct WeightMatrices {
 inline int64_t
 first_row(const Phase& phase, const Piece& piece, int64_t channels) {
   auto all = all_taps(phase);
-  int64_t tap = (piece.tap[0] * all.last[1] + piece.tap[1]) * all.last[2] +
-      piece.tap[2];
+  int64_t tap =
+      (piece.tap[0] * all.last[1] + piece.tap[1]) * all.last[2] + piece.tap[2];
   return tap * channels + piece.channel;
 }
 

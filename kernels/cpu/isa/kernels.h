@@ -19,8 +19,7 @@ inline constexpr int64_t kPanelColumns = 256;
 // Slack for whole-vector access; an odd number of cache lines per row, so
 // that a column does not fall into few cache sets.
 template <typename T>
-inline constexpr int64_t kPitch =
-    kPanelColumns + (sizeof(T) == 4 ? 16 : 8);
+inline constexpr int64_t kPitch = kPanelColumns + (sizeof(T) == 4 ? 16 : 8);
 
 // A stretch of the reduction: `length` consecutive panel columns meet
 // `length` rows of the other operand, which start at offset `b` in it.
@@ -54,28 +53,53 @@ struct Kernels {
   // 2 * lanes. A is a panel; B's rows lie ldb apart and are read to the next
   // multiple of lanes.
   void (*tile)(
-      int m, int n, const T* a, Stretches, const T* b, int64_t ldb,
+      int m,
+      int n,
+      const T* a,
+      Stretches,
+      const T* b,
+      int64_t ldb,
       TileRows<T> c);
 
   // C[i,j] += sum_p A[p,i] * B[p,j] for p < depth: both operands are panels.
   void (*tile_transposed)(
-      int m, int n, const T* a, int64_t depth, const T* b, TileRows<T> c);
+      int m,
+      int n,
+      const T* a,
+      int64_t depth,
+      const T* b,
+      TileRows<T> c);
 
   // C[i,j] += sum_k A[i,k] * B[j,k] for i < m, j < n: A is a panel, B's rows
   // lie ldb apart.
   void (*dot)(
-      int m, int n, const T* a, Stretches, const T* b, int64_t ldb,
+      int m,
+      int n,
+      const T* a,
+      Stretches,
+      const T* b,
+      int64_t ldb,
       TileRows<T> c);
 
   // C[i,j] += sum_t A[i,t*n+j] * B[t][j] for i < m, j < n, one stretch of
   // length n per t. B is read to the next multiple of lanes.
   void (*diagonal)(
-      int m, int n, const T* a, Stretches, const T* b, TileRows<T> c);
+      int m,
+      int n,
+      const T* a,
+      Stretches,
+      const T* b,
+      TileRows<T> c);
 
   // C[t][j] += sum_p A[p,t*n+j] * B[p,j] for p < depth, t < taps, j < n: both
   // operands are panels; C's rows are n apart.
   void (*diagonal_transposed)(
-      int64_t depth, int taps, int n, const T* a, const T* b, T* c);
+      int64_t depth,
+      int taps,
+      int n,
+      const T* a,
+      const T* b,
+      T* c);
 };
 
 // Moves between storage and accumulation type.
@@ -84,8 +108,12 @@ struct Copies {
   // `rows` rows of `length` values, `step` apart in the source, into a panel.
   // May read up to `source_end` and write past a row into the panel's slack.
   void (*gather)(
-      Acc<S>* panel, const S* source, const S* source_end, int64_t rows,
-      int64_t step, int64_t length);
+      Acc<S>* panel,
+      const S* source,
+      const S* source_end,
+      int64_t rows,
+      int64_t step,
+      int64_t length);
   void (*widen)(Acc<S>* to, const S* from, int64_t count);
   void (*narrow)(S* to, const Acc<S>* from, int64_t count); // ties to even
 };

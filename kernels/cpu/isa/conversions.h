@@ -1,0 +1,121 @@
+// Moves between storage and sums; see vector.h for how it is compiled.
+#pragma once
+
+#include "vector.h"
+
+namespace mlx_convt::cpu {
+namespace {
+
+inline uint32_t bits_of(float value) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+
+inline float float_of(uint32_t bits) {
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+inline float to_acc(float value) {
+  return value;
+}
+inline double to_acc(double value) {
+  return value;
+}
+inline float to_acc(BFloat value) {
+  return float_of(static_cast<uint32_t>(value.bits) << 16);
+}
+inline float to_acc(Half value) {
+  // The exponent is rebiased by an exact product, subnormal numbers included.
+  uint32_t magnitude = (value.bits & 0x7fffu) << 13;
+  uint32_t bits = bits_of(float_of(magnitude) * 0x1p112f);
+  bits |= magnitude >= 0x0f800000u ? 0x7f800000u : 0u; // infinity, NaN
+  return float_of(bits | (value.bits & 0x8000u) << 16);
+}
+
+inline void from_acc(float& to, float value) {
+  to = value;
+}
+inline void from_acc(double& to, double value) {
+  to = value;
+}
+inline void from_acc(BFloat& to, float value) {
+  uint32_t bits = bits_of(value);
+  uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16;
+  bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
+  to.bits = is_nan ? (bits >> 16) | 0x40u : rounded;
+}
+inline void from_acc(Half& to, float value) {
+  uint32_t bits = bits_of(value);
+  uint32_t magnitude = bits & 0x7fffffffu;
+  // Below 2^-14 the sum with 0.5 leaves the rounded subnormal in the low bits.
+  uint32_t subnormal = bits_of(float_of(magnitude) + 0.5f) - 0x3f000000u;
+  uint32_t normal =
+      (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1)) >> 13;
+  uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
+  uint32_t half = magnitude >= 0x47800000u ? special
+      : magnitude < 0x38800000u            ? subnormal
+                                           : normal;
+  to.bits = half | ((bits >> 16) & 0x8000u);
+}
+
+template <typename S, int Bytes>
+struct CopiesOf {
+  using T = Acc<S>;
+  using V = typename VectorOf<T, Bytes>::type;
+  static constexpr int kLanes = Bytes / sizeof(T);
+
+  static void widen(T* to, const S* from, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      to[i] = to_acc(from[i]);
+    }
+  }
+
+  static void narrow(S* to, const T* from, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      from_acc(to[i], from[i]);
+    }
+  }
+
+  static void gather(
+      T* panel,
+      const S* source,
+      const S* source_end,
+      int64_t rows,
+      int64_t step,
+      int64_t length) {
+    if constexpr (sizeof(S) == sizeof(T)) {
+      // Short rows: whole vectors, as long as they stay inside the source.
+      int64_t padded = (length + kLanes - 1) / kLanes * kLanes;
+      int64_t last = (rows - 1) * step + padded;
+      if (padded <= 4 * kLanes && last <= source_end - source) {
+        for (int64_t r = 0; r < rows; ++r) {
+          for (int64_t i = 0; i < padded; i += kLanes) {
+            store(panel + i, load<V>(source + i));
+          }
+          panel += kPitch<T>;
+          source += step;
+        }
+      } else {
+        for (int64_t r = 0; r < rows; ++r) {
+          __builtin_memcpy(panel, source, length * sizeof(T));
+          panel += kPitch<T>;
+          source += step;
+        }
+      }
+    } else {
+      for (int64_t r = 0; r < rows; ++r) {
+        widen(panel + r * kPitch<T>, source + r * step, length);
+      }
+    }
+  }
+
+  static constexpr Copies<S> table() {
+    return {gather, widen, narrow};
+  }
+};
+
+} // namespace
+} // namespace mlx_convt::cpu

@@ -1,0 +1,328 @@
+// The arithmetic of kernels.h, written once over a vector width; see vector.h
+// for how it is compiled.
+#pragma once
+
+#include "vector.h"
+
+namespace mlx_convt::cpu {
+namespace {
+
+// The sum of a vector's lanes, halves added to halves.
+template <typename T, int Bytes>
+inline T sum_lanes(typename VectorOf<T, Bytes>::type v) {
+  if constexpr (Bytes == sizeof(T)) {
+    return v[0];
+  } else {
+    typename VectorOf<T, Bytes / 2>::type halves[2];
+    __builtin_memcpy(halves, &v, Bytes);
+    return sum_lanes<T, Bytes / 2>(halves[0] + halves[1]);
+  }
+}
+
+// Vectors of Bytes; tiles of up to Rows rows and two vectors, which together
+// with two vectors of B and one broadcast fill the register file.
+template <typename T, int Bytes, int Rows>
+struct Simd {
+  using V = typename VectorOf<T, Bytes>::type;
+  static constexpr int kLanes = Bytes / sizeof(T);
+  static constexpr int kDotRows = 4;
+  static constexpr int kDotColumns = Rows >= 8 ? 4 : 2;
+
+  template <int M, int NV>
+  static void begin(V (&acc)[M][NV], int n, TileRows<T> c) {
+    if (c.init) {
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        for (int j = 0; j < NV; ++j) {
+          acc[i][j] = load<V>(c.init + j * kLanes);
+        }
+      }
+      return;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) {
+      const T* from = c.rows[i] + c.first;
+      T padded[NV * kLanes] = {};
+      if (n < NV * kLanes) {
+        for (int j = 0; j < n; ++j) {
+          padded[j] = from[j];
+        }
+        from = padded;
+      }
+      for (int j = 0; j < NV; ++j) {
+        acc[i][j] = load<V>(from + j * kLanes);
+      }
+    }
+  }
+
+  template <int M, int NV>
+  static void finish(const V (&acc)[M][NV], int n, TileRows<T> c) {
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) {
+      T* to = c.rows[i] + c.first;
+      if (n == NV * kLanes) {
+        for (int j = 0; j < NV; ++j) {
+          store(to + j * kLanes, acc[i][j]);
+        }
+      } else {
+        T padded[NV * kLanes];
+        for (int j = 0; j < NV; ++j) {
+          store(padded + j * kLanes, acc[i][j]);
+        }
+        for (int j = 0; j < n; ++j) {
+          to[j] = padded[j];
+        }
+      }
+    }
+  }
+
+  // A row of the tile is a panel row, or a panel column when Transposed.
+  template <int M, int NV, bool Transposed>
+  static void tile_of(
+      int n,
+      const T* a,
+      Stretches stretches,
+      const T* b,
+      int64_t ldb,
+      TileRows<T> c) {
+    V acc[M][NV];
+    begin<M, NV>(acc, n, c);
+    constexpr int64_t row = Transposed ? 1 : kPitch<T>;
+    constexpr int64_t step = Transposed ? kPitch<T> : 1;
+    for (int64_t s = 0; s < stretches.count; ++s) {
+      const T* b_row = b + stretches.data[s].b;
+      for (int64_t k = 0; k < stretches.data[s].length; ++k) {
+        V b_values[NV];
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) {
+          b_values[j] = load<V>(b_row + j * kLanes);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 2
+          for (int j = 0; j < NV; ++j) {
+            acc[i][j] += a[i * row] * b_values[j];
+          }
+        }
+        a += step;
+        b_row += ldb;
+      }
+    }
+    finish<M, NV>(acc, n, c);
+  }
+
+  template <int M, bool Transposed>
+  static void tile_rows(
+      int m,
+      int n,
+      const T* a,
+      Stretches stretches,
+      const T* b,
+      int64_t ldb,
+      TileRows<T> c) {
+    if (m == M) {
+      if (n > kLanes) {
+        tile_of<M, 2, Transposed>(n, a, stretches, b, ldb, c);
+      } else {
+        tile_of<M, 1, Transposed>(n, a, stretches, b, ldb, c);
+      }
+    } else if constexpr (M > 1) {
+      tile_rows<M - 1, Transposed>(m, n, a, stretches, b, ldb, c);
+    }
+  }
+
+  static void tile(
+      int m,
+      int n,
+      const T* a,
+      Stretches stretches,
+      const T* b,
+      int64_t ldb,
+      TileRows<T> c) {
+    tile_rows<Rows, false>(m, n, a, stretches, b, ldb, c);
+  }
+
+  static void tile_transposed(
+      int m,
+      int n,
+      const T* a,
+      int64_t depth,
+      const T* b,
+      TileRows<T> c) {
+    Stretch whole{0, depth};
+    tile_rows<Rows, true>(m, n, a, {&whole, 1}, b, kPitch<T>, c);
+  }
+
+  template <int M, int N>
+  static void dot_of(
+      const T* a,
+      Stretches stretches,
+      const T* b,
+      int64_t ldb,
+      T* const* rows,
+      int64_t first,
+      const T* init) {
+    V acc[M][N] = {};
+    T tail[M][N] = {};
+    for (int64_t s = 0; s < stretches.count; ++s) {
+      const T* b_row = b + stretches.data[s].b;
+      int64_t length = stretches.data[s].length;
+      int64_t k = 0;
+      for (; k + kLanes <= length; k += kLanes) {
+        V b_values[N];
+#pragma GCC unroll 4
+        for (int j = 0; j < N; ++j) {
+          b_values[j] = load<V>(b_row + j * ldb + k);
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < M; ++i) {
+          V a_values = load<V>(a + i * kPitch<T> + k);
+#pragma GCC unroll 4
+          for (int j = 0; j < N; ++j) {
+            acc[i][j] += a_values * b_values[j];
+          }
+        }
+      }
+      for (; k < length; ++k) {
+        for (int i = 0; i < M; ++i) {
+          for (int j = 0; j < N; ++j) {
+            tail[i][j] += a[i * kPitch<T> + k] * b_row[j * ldb + k];
+          }
+        }
+      }
+      a += length;
+    }
+    for (int i = 0; i < M; ++i) {
+      for (int j = 0; j < N; ++j) {
+        T* to = rows[i] + first + j;
+        T sum = sum_lanes<T, Bytes>(acc[i][j]) + tail[i][j];
+        *to = (init ? init[j] : *to) + sum;
+      }
+    }
+  }
+
+  template <int N>
+  static void dot_columns(
+      int m,
+      const T* a,
+      Stretches stretches,
+      const T* b,
+      int64_t ldb,
+      TileRows<T> c,
+      int j) {
+    const T* init = c.init ? c.init + j : nullptr;
+    int i = 0;
+    for (; i + kDotRows <= m; i += kDotRows) {
+      dot_of<kDotRows, N>(
+          a + i * kPitch<T>,
+          stretches,
+          b + j * ldb,
+          ldb,
+          c.rows + i,
+          c.first + j,
+          init);
+    }
+    for (; i < m; ++i) {
+      dot_of<1, N>(
+          a + i * kPitch<T>,
+          stretches,
+          b + j * ldb,
+          ldb,
+          c.rows + i,
+          c.first + j,
+          init);
+    }
+  }
+
+  static void dot(
+      int m,
+      int n,
+      const T* a,
+      Stretches stretches,
+      const T* b,
+      int64_t ldb,
+      TileRows<T> c) {
+    int j = 0;
+    for (; j + kDotColumns <= n; j += kDotColumns) {
+      dot_columns<kDotColumns>(m, a, stretches, b, ldb, c, j);
+    }
+    for (; j + 2 <= n; j += 2) {
+      dot_columns<2>(m, a, stretches, b, ldb, c, j);
+    }
+    if (j < n) {
+      dot_columns<1>(m, a, stretches, b, ldb, c, j);
+    }
+  }
+
+  static void diagonal(
+      int m,
+      int n,
+      const T* a,
+      Stretches stretches,
+      const T* b,
+      TileRows<T> c) {
+    for (int i = 0; i < m; ++i) {
+      T* to = c.rows[i] + c.first;
+      for (int j = 0; j < n; j += kLanes) {
+        int valid = n - j < kLanes ? n - j : kLanes;
+        T values[kLanes] = {};
+        const T* from = c.init ? c.init : to;
+        for (int l = 0; l < valid; ++l) {
+          values[l] = from[j + l];
+        }
+        V acc = load<V>(values);
+        const T* a_row = a + i * kPitch<T> + j;
+        for (int64_t s = 0; s < stretches.count; ++s) {
+          acc += load<V>(a_row + s * n) * load<V>(b + stretches.data[s].b + j);
+        }
+        if (valid == kLanes) {
+          store(to + j, acc);
+        } else {
+          store(values, acc);
+          for (int l = 0; l < valid; ++l) {
+            to[j + l] = values[l];
+          }
+        }
+      }
+    }
+  }
+
+  static void diagonal_transposed(
+      int64_t depth,
+      int taps,
+      int n,
+      const T* a,
+      const T* b,
+      T* c) {
+    for (int t = 0; t < taps; ++t) {
+      for (int j = 0; j < n; j += kLanes) {
+        V acc = {};
+        const T* a_row = a + t * n + j;
+        const T* b_row = b + j;
+        for (int64_t p = 0; p < depth; ++p) {
+          acc +=
+              load<V>(a_row + p * kPitch<T>) * load<V>(b_row + p * kPitch<T>);
+        }
+        T values[kLanes];
+        store(values, acc);
+        for (int l = 0; l < kLanes && j + l < n; ++l) {
+          c[t * n + j + l] += values[l];
+        }
+      }
+    }
+  }
+
+  static constexpr Kernels<T> table() {
+    return {
+        kLanes,
+        Rows,
+        tile,
+        tile_transposed,
+        dot,
+        diagonal,
+        diagonal_transposed};
+  }
+};
+
+} // namespace
+} // namespace mlx_convt::cpu
