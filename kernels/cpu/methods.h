@@ -32,9 +32,15 @@ inline int64_t block_rows_for(int64_t rows_of_full_depth, int64_t depth) {
   return rows_of_full_depth * (kPanelColumns / columns);
 }
 
+// Whether one block holds all rows of every phase, so that each weight is read
+// once and packing it would only cost time.
+inline bool reads_weights_once(const Plan& plan, int64_t block_rows) {
+  return plan.phase(0).rows() <= block_rows;
+}
+
 // Register tiles over weights packed into blocks of two vectors. The weights
-// of InputGrad have the columns side by side as they are: when one block
-// holds all rows, so that each weight is read once, they are not packed.
+// of InputGrad have the columns side by side as they are; read once, they are
+// not packed.
 template <typename S>
 class TileMethod {
   using T = Acc<S>;
@@ -47,8 +53,7 @@ class TileMethod {
       : weights_(weights),
         lanes_(kernels<T>().lanes),
         in_place_(
-            std::is_same_v<S, T> && !weights.is_output &&
-            plan.phase(0).rows() <= kBlockRows &&
+            !weights.is_output && reads_weights_once(plan, kBlockRows) &&
             weights.geometry.group_in() % lanes_ == 0) {
     if (in_place_) {
       return;
@@ -87,18 +92,8 @@ class TileMethod {
   }
 
   void multiply(const Product<T>& p) const {
-    if constexpr (std::is_same_v<S, T>) {
-      if (in_place_) {
-        for (int64_t j = 0; j < p.columns; j += column_step()) {
-          tiles(
-              p,
-              j,
-              p.stretches,
-              weights_.at(p.group, 0, 0) + p.column + j,
-              weights_.out_step());
-        }
-        return;
-      }
+    if (in_place_) {
+      return multiply_in_place(p);
     }
     auto* matrix = packed_->data(p.phase_index, p.group);
     auto scaled = p.stretches;
@@ -113,6 +108,28 @@ class TileMethod {
   }
 
  private:
+  void multiply_in_place(const Product<T>& p) const {
+    const S* weights = weights_.at(p.group, 0, 0) + p.column;
+    int64_t step = weights_.out_step();
+    for (int64_t j = 0; j < p.columns; j += column_step()) {
+      if constexpr (std::is_same_v<S, T>) {
+        tiles(p, j, p.stretches, weights + j, step);
+      } else {
+        auto* wide = scratch<T>(Slot::PanelB, kPanelColumns * column_step());
+        int64_t row = 0;
+        for (auto& stretch : p.stretches) {
+          for (int64_t k = 0; k < stretch.length; ++k) {
+            copies<S>().widen(
+                wide + row++ * column_step(),
+                weights + j + stretch.b + k * step,
+                std::min(p.columns - j, column_step()));
+          }
+        }
+        tiles(p, j, {{0, row}}, wide, column_step());
+      }
+    }
+  }
+
   // The columns from j up to a tile's width.
   void tiles(
       const Product<T>& p,
@@ -146,7 +163,7 @@ class TileMethod {
 
 // Dot products along the reduction: for few rows, where packing would cost
 // more than the arithmetic, and for few columns, which would not fill a
-// vector. The weights of Output are read where they are.
+// vector. The weights of Output have the reduction side by side as they are.
 template <typename S>
 class DotMethod {
   using T = Acc<S>;
@@ -158,18 +175,19 @@ class DotMethod {
   DotMethod(const WeightMatrices<S>& weights, const Plan& plan)
       : weights_(weights),
         in_place_(
-            std::is_same_v<S, T> && weights.is_output &&
-            plan.axes[2][0].fold == 1) {
-    if (!in_place_) {
-      packed_.emplace(
-          weights,
-          plan,
-          1,
-          1,
-          [&](T* to, const Phase& phase, int64_t group, int64_t column) {
-            weights.pack_column(to, phase, group, column);
-          });
+            weights.is_output && plan.axes[2][0].fold == 1 &&
+            (std::is_same_v<S, T> || reads_weights_once(plan, kBlockRows))) {
+    if (in_place_) {
+      return;
     }
+    packed_.emplace(
+        weights,
+        plan,
+        1,
+        1,
+        [&](T* to, const Phase& phase, int64_t group, int64_t column) {
+          weights.pack_column(to, phase, group, column);
+        });
   }
 
   int64_t column_step() const {
@@ -179,34 +197,64 @@ class DotMethod {
   std::vector<Stretch> stretches(
       const Phase& phase,
       const std::vector<Piece>& pieces) const {
-    if (!in_place_) {
-      return packed_stretches(phase, pieces, weights_.channels(), 1);
+    if (in_place_) {
+      auto& g = weights_.geometry;
+      return unpacked_stretches(phase, g.kernel, pieces, g.group_in(), 1);
     }
-    auto& g = weights_.geometry;
-    return unpacked_stretches(phase, g.kernel, pieces, g.group_in(), 1);
+    return packed_stretches(phase, pieces, weights_.channels(), 1);
   }
 
   void multiply(const Product<T>& p) const {
-    const T* b = nullptr;
-    int64_t ldb = 0;
-    if (!in_place_) {
-      ldb = weights_.rows(p.phase);
-      b = packed_->data(p.phase_index, p.group) + p.column * ldb;
-    } else if constexpr (std::is_same_v<S, T>) {
-      ldb = weights_.out_step();
-      b = weights_.at(p.group, p.column, 0);
+    if (in_place_) {
+      return multiply_in_place(p);
     }
-    kernels<T>().dot(
-        static_cast<int>(p.rows),
-        static_cast<int>(p.columns),
-        p.panel,
-        {p.stretches.data(), static_cast<int64_t>(p.stretches.size())},
-        b,
-        ldb,
-        {p.row_pointers, 0, p.init});
+    int64_t ldb = weights_.rows(p.phase);
+    auto* b = packed_->data(p.phase_index, p.group) + p.column * ldb;
+    dot(p, 0, p.columns, p.stretches, b, ldb);
   }
 
  private:
+  void multiply_in_place(const Product<T>& p) const {
+    const S* weights = weights_.at(p.group, p.column, 0);
+    int64_t step = weights_.out_step();
+    if constexpr (std::is_same_v<S, T>) {
+      dot(p, 0, p.columns, p.stretches, weights, step);
+    } else {
+      auto* wide = scratch<T>(Slot::PanelB, kPanelColumns * column_step());
+      for (int64_t j = 0; j < p.columns; j += column_step()) {
+        int64_t columns = std::min(p.columns - j, column_step());
+        int64_t row = 0;
+        for (auto& stretch : p.stretches) {
+          for (int64_t i = 0; i < columns; ++i) {
+            copies<S>().widen(
+                wide + i * kPanelColumns + row,
+                weights + (j + i) * step + stretch.b,
+                stretch.length);
+          }
+          row += stretch.length;
+        }
+        dot(p, j, columns, {{0, row}}, wide, kPanelColumns);
+      }
+    }
+  }
+
+  void dot(
+      const Product<T>& p,
+      int64_t first,
+      int64_t columns,
+      const std::vector<Stretch>& stretches,
+      const T* b,
+      int64_t ldb) const {
+    kernels<T>().dot(
+        static_cast<int>(p.rows),
+        static_cast<int>(columns),
+        p.panel,
+        {stretches.data(), static_cast<int64_t>(stretches.size())},
+        b,
+        ldb,
+        {p.row_pointers, first, p.init ? p.init + first : nullptr});
+  }
+
   const WeightMatrices<S>& weights_;
   bool in_place_;
   std::optional<PackedWeights<S>> packed_;

@@ -102,7 +102,8 @@ bool dot_suits(const Problem& problem) {
   double lanes = lanes_of(problem);
   double weights = shape.depth * shape.columns;
   bool in_place = problem.contraction == Contraction::Output &&
-      (problem.scalar == Scalar::F32 || problem.scalar == Scalar::F64);
+      (problem.scalar == Scalar::F32 || problem.scalar == Scalar::F64 ||
+       shape.rows <= DotMethod<float>::kBlockRows);
   // In cycles: packing a weight costs about one, a vector product half, and
   // the sum over the lanes of a result four.
   double fold = fold_suits(problem) ? double(problem.geometry.stride[2]) : 1;

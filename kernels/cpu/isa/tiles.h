@@ -29,40 +29,25 @@ struct Simd {
   static constexpr int kDotColumns = Rows >= 8 ? 4 : 2;
 
   template <int M, int NV>
-  static void begin(V (&acc)[M][NV], int n, TileRows<T> c) {
-    if (c.init) {
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i) {
-        for (int j = 0; j < NV; ++j) {
-          acc[i][j] = load<V>(c.init + j * kLanes);
-        }
-      }
-      return;
-    }
+  static void begin(V (&acc)[M][NV], const T* init) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
-      const T* from = c.rows[i] + c.first;
-      T padded[NV * kLanes] = {};
-      if (n < NV * kLanes) {
-        for (int j = 0; j < n; ++j) {
-          padded[j] = from[j];
-        }
-        from = padded;
-      }
       for (int j = 0; j < NV; ++j) {
-        acc[i][j] = load<V>(from + j * kLanes);
+        acc[i][j] = init ? load<V>(init + j * kLanes) : V{};
       }
     }
   }
 
+  // What was there is added last: sums of sums lose less than one long sum.
   template <int M, int NV>
-  static void finish(const V (&acc)[M][NV], int n, TileRows<T> c) {
+  static void finish(V (&acc)[M][NV], int n, TileRows<T> c) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       T* to = c.rows[i] + c.first;
       if (n == NV * kLanes) {
         for (int j = 0; j < NV; ++j) {
-          store(to + j * kLanes, acc[i][j]);
+          V before = c.init ? V{} : load<V>(to + j * kLanes);
+          store(to + j * kLanes, before + acc[i][j]);
         }
       } else {
         T padded[NV * kLanes];
@@ -70,7 +55,7 @@ struct Simd {
           store(padded + j * kLanes, acc[i][j]);
         }
         for (int j = 0; j < n; ++j) {
-          to[j] = padded[j];
+          to[j] = (c.init ? T(0) : to[j]) + padded[j];
         }
       }
     }
@@ -86,7 +71,7 @@ struct Simd {
       int64_t ldb,
       TileRows<T> c) {
     V acc[M][NV];
-    begin<M, NV>(acc, n, c);
+    begin<M, NV>(acc, c.init);
     constexpr int64_t row = Transposed ? 1 : kPitch<T>;
     constexpr int64_t step = Transposed ? kPitch<T> : 1;
     for (int64_t s = 0; s < stretches.count; ++s) {
@@ -264,24 +249,16 @@ struct Simd {
     for (int i = 0; i < m; ++i) {
       T* to = c.rows[i] + c.first;
       for (int j = 0; j < n; j += kLanes) {
-        int valid = n - j < kLanes ? n - j : kLanes;
-        T values[kLanes] = {};
-        const T* from = c.init ? c.init : to;
-        for (int l = 0; l < valid; ++l) {
-          values[l] = from[j + l];
-        }
-        V acc = load<V>(values);
+        V acc = {};
         const T* a_row = a + i * kPitch<T> + j;
         for (int64_t s = 0; s < stretches.count; ++s) {
           acc += load<V>(a_row + s * n) * load<V>(b + stretches.data[s].b + j);
         }
-        if (valid == kLanes) {
-          store(to + j, acc);
-        } else {
-          store(values, acc);
-          for (int l = 0; l < valid; ++l) {
-            to[j + l] = values[l];
-          }
+        T values[kLanes];
+        store(values, acc);
+        const T* before = (c.init ? c.init : to) + j;
+        for (int l = 0; l < kLanes && j + l < n; ++l) {
+          to[j + l] = before[l] + values[l];
         }
       }
     }
