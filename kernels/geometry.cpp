@@ -161,8 +161,12 @@ Window make_window(
           ".");
     }
   }
-  if (groups < 1) {
-    fail(rank, "groups must be at least 1. Got groups ", groups, ".");
+  if (groups < 1 || groups > kMaxDim) {
+    fail(
+        rank,
+        "groups must be at least 1 and less than 2^31. Got groups ",
+        groups,
+        ".");
   }
   return {
       rank,

@@ -1,5 +1,7 @@
 #include "correlate.h"
 
+#include <utility>
+
 namespace mlx_convt::cpu {
 namespace {
 
@@ -7,6 +9,8 @@ namespace {
 constexpr int64_t kWantedUnits = 32;
 // A wider unit's sums would leave the second-level cache.
 constexpr int64_t kMaxColumns = 512;
+// Most sums of a unit, whether few columns or few rows.
+constexpr int64_t kMaxSums = 64 * 1024;
 // A narrower unit gathers its panel for too little arithmetic.
 constexpr int64_t kMinColumns = 64;
 
@@ -18,9 +22,19 @@ std::vector<Unit> make_units(
     int64_t columns,
     int64_t block_rows,
     int64_t column_step) {
+  int64_t rows_at_most = std::min(
+      block_rows, kMaxSums / std::clamp<int64_t>(columns, 1, kMaxColumns));
+  // Row i * rows / count begins block i: blocks of nearly equal size, made of
+  // whole positions where the batch goes first.
+  auto blocks_of = [&](const Phase& phase) {
+    bool whole = phase.is_batch_first() && phase.batch <= rows_at_most;
+    int64_t unit = whole ? phase.batch : 1;
+    return std::pair(
+        divide_up(phase.rows() / unit, rows_at_most / unit), unit);
+  };
   int64_t blocks = 0;
   for (int64_t p = 0; p < plan.phases(); ++p) {
-    blocks += groups * divide_up(plan.phase(p).rows(), block_rows);
+    blocks += groups * blocks_of(plan.phase(p)).first;
   }
   int64_t chunks = std::max(
       divide_up(columns, kMaxColumns),
@@ -33,18 +47,18 @@ std::vector<Unit> make_units(
   }
   std::vector<Unit> units;
   for (int64_t p = 0; p < plan.phases(); ++p) {
-    // Blocks of nearly equal size.
-    int64_t rows = plan.phase(p).rows();
-    int64_t count = divide_up(rows, block_rows);
+    auto [count, unit] = blocks_of(plan.phase(p));
+    int64_t total = plan.phase(p).rows() / unit;
     for (int64_t g = 0; g < groups; ++g) {
       for (int64_t column = 0; column < columns; column += chunk) {
         for (int64_t b = 0; b < count; ++b) {
-          int64_t row = rows * b / count;
+          int64_t first = total * b / count;
+          int64_t last = total * (b + 1) / count;
           units.push_back(
               {p,
                g,
-               row,
-               rows * (b + 1) / count - row,
+               first * unit,
+               (last - first) * unit,
                column,
                std::min(chunk, columns - column)});
         }

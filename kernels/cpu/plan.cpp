@@ -5,10 +5,6 @@
 namespace mlx_convt::cpu {
 namespace {
 
-// A map of no more positions is walked batch first. 64: beyond it few blocks
-// of rows touch an edge, and neighbouring pixels share their cache lines.
-constexpr int64_t kSmallMap = 64;
-
 // The taps that reach output positions q = phase (mod stride), with the
 // source pixel counted from q's own: (phase + padding - k * dilation) must be
 // a multiple of the stride.
@@ -137,7 +133,7 @@ RowBlock::RowBlock(const Phase& phase, int64_t first, int64_t count)
   int64_t height = phase.axis[1]->positions;
   int64_t width = phase.axis[2]->positions;
   int64_t positions = phase.positions();
-  bool across_images = positions <= kSmallMap && phase.batch > 1;
+  bool across_images = phase.is_batch_first();
   int64_t run_length = across_images ? phase.batch : width;
   while (count > 0) {
     int64_t along = first % run_length;

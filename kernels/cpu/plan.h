@@ -38,6 +38,10 @@ struct AxisPlan {
   }
 };
 
+// Positions of a small map. Beyond 64 few blocks of rows touch an edge, and
+// neighbouring pixels share their cache lines.
+inline constexpr int64_t kSmallMap = 64;
+
 // One phase: an AxisPlan per axis.
 struct Phase {
   const AxisPlan* axis[kAxes];
@@ -48,6 +52,11 @@ struct Phase {
   }
   int64_t rows() const {
     return batch * positions();
+  }
+  // Small maps are walked batch first, so that a block's rows sit at few
+  // positions and taps that padding crops there can be left out of it.
+  bool is_batch_first() const {
+    return batch > 1 && positions() <= kSmallMap;
   }
   int64_t taps() const {
     return static_cast<int64_t>(
@@ -105,9 +114,7 @@ struct TapBox {
   }
 };
 
-// Rows [first, first + count) of a phase. Small maps are walked batch first,
-// so that a block's rows sit at few positions and taps that padding crops
-// there can be skipped for the whole block.
+// Rows [first, first + count) of a phase.
 class RowBlock {
  public:
   RowBlock(const Phase& phase, int64_t first, int64_t count);

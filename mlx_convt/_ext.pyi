@@ -1,0 +1,58 @@
+"""Compiled part of mlx_convt; use the functions of mlx_convt."""
+
+from collections.abc import Sequence
+
+import mlx.core
+
+built_for_mlx: str = ...
+
+array_registered: bool = ...
+
+def conv_transpose(
+    input: mlx.core.array,
+    weight: mlx.core.array,
+    bias: mlx.core.array | None,
+    stride: Sequence[int],
+    padding_lo: Sequence[int],
+    padding_hi: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+    stream: mlx.core.Stream
+    | mlx.core.ThreadLocalStream
+    | mlx.core.Device
+    | mlx.core.DeviceType
+    | None = ...,
+) -> mlx.core.array: ...
+def output_shape(
+    input: mlx.core.array,
+    weight: mlx.core.array,
+    bias: mlx.core.array | None,
+    stride: Sequence[int],
+    padding_lo: Sequence[int],
+    padding_hi: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+) -> list[int]:
+    """Check a call as conv_transpose does; return the output's shape."""
+
+def algorithms() -> list[str]:
+    """Names of the CPU algorithms, in the order in which they are tried."""
+
+def eligible(
+    contraction: str,
+    algorithm: str,
+    input: mlx.core.array,
+    weight: mlx.core.array,
+    stride: Sequence[int],
+    padding_lo: Sequence[int],
+    padding_hi: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+) -> bool:
+    """Whether an algorithm can run a contraction of this call."""
+
+def num_threads() -> int: ...
+def instruction_set() -> str: ...

@@ -1,0 +1,1 @@
+"""Times and checks this package and MLX's built-in operation side by side."""
