@@ -12,7 +12,14 @@ from typing import Any
 from mlx_convt.reference import output_size
 
 # The built-in needs 10 to 30 s for each of these with its gradients.
-LONG = frozenset({"cyclegan_up1", "unet_up1", "simplebaseline_d1"})
+LONG = frozenset(
+    {
+        "cyclegan_up1",
+        "simplebaseline_d1",
+        "stylegan2_up16to32_g4",
+        "unet_up1",
+    }
+)
 
 # One layer of most kinds, a few seconds in all.
 QUICK = frozenset(

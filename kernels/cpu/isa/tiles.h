@@ -239,6 +239,40 @@ struct Simd {
     }
   }
 
+  // Vectors j, j + 1, ... j + NV - 1 of one row; `valid` values count.
+  template <int NV>
+  static void diagonal_of(
+      const T* a,
+      int n,
+      Stretches stretches,
+      const T* b,
+      T* to,
+      const T* before,
+      int valid) {
+    V acc[NV] = {};
+    for (int64_t s = 0; s < stretches.count; ++s) {
+      const T* b_row = b + stretches.data[s].b;
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) {
+        acc[v] +=
+            load<V>(a + s * n + v * kLanes) * load<V>(b_row + v * kLanes);
+      }
+    }
+    if (valid >= NV * kLanes) {
+      for (int v = 0; v < NV; ++v) {
+        store(to + v * kLanes, load<V>(before + v * kLanes) + acc[v]);
+      }
+    } else {
+      T values[NV * kLanes];
+      for (int v = 0; v < NV; ++v) {
+        store(values + v * kLanes, acc[v]);
+      }
+      for (int l = 0; l < valid; ++l) {
+        to[l] = before[l] + values[l];
+      }
+    }
+  }
+
   static void diagonal(
       int m,
       int n,
@@ -248,19 +282,17 @@ struct Simd {
       TileRows<T> c) {
     for (int i = 0; i < m; ++i) {
       T* to = c.rows[i] + c.first;
-      for (int j = 0; j < n; j += kLanes) {
-        V acc = {};
-        const T* a_row = a + i * kPitch<T> + j;
-        for (int64_t s = 0; s < stretches.count; ++s) {
-          acc += load<V>(a_row + s * n) * load<V>(b + stretches.data[s].b + j);
-        }
-        T values[kLanes];
-        store(values, acc);
-        const T* before = (c.init ? c.init : to) + j;
-        for (int l = 0; l < kLanes && j + l < n; ++l) {
-          to[j + l] = before[l] + values[l];
-        }
+      const T* before = c.init ? c.init : to;
+      int j = 0;
+      for (; j + 4 * kLanes <= n; j += 4 * kLanes) {
+        diagonal_of<4>(
+            a + j, n, stretches, b + j, to + j, before + j, n - j);
       }
+      for (; j < n; j += kLanes) {
+        diagonal_of<1>(
+            a + j, n, stretches, b + j, to + j, before + j, n - j);
+      }
+      a += kPitch<T>;
     }
   }
 

@@ -1,0 +1,57 @@
+// Problems in exact integers, solved by the formula and by an algorithm.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "cpu/algorithms.h"
+#include "random_geometry.h"
+
+namespace test {
+
+using mlx_convt::cpu::Algorithm;
+using mlx_convt::cpu::Problem;
+using mlx_convt::cpu::Scalar;
+
+using Values = std::vector<double>;
+
+inline constexpr Contraction kContractions[] = {
+    Contraction::Output,
+    Contraction::InputGrad,
+    Contraction::WeightGrad};
+inline constexpr Scalar kScalars[] = {
+    Scalar::F32,
+    Scalar::F16,
+    Scalar::BF16,
+    Scalar::F64};
+
+// The arrays of T(x, w, y), of which the contraction replaces one.
+struct Arrays {
+  Values x, w, y;
+  std::optional<Values> bias;
+
+  // Operands and result, in the order of Buffers.
+  Values& first(Contraction contraction);
+  Values& second(Contraction contraction);
+  Values& result(Contraction contraction);
+};
+
+Arrays random_arrays(Random& random, const Geometry& geometry, bool has_bias);
+
+// The formula, in integers that a double holds.
+Values
+expected(Contraction contraction, const Geometry& geometry, Arrays arrays);
+
+// What the algorithm, or without one the automatic choice, writes into a
+// buffer of NaN. Every buffer is exactly as large as its array.
+Values computed(const Algorithm* algorithm, const Problem&, Arrays arrays);
+
+// `values` as the storage type holds them.
+Values rounded(Scalar scalar, Values values);
+
+std::string show(const Problem& problem);
+
+// "value 7: 3 instead of 4", or "" where they agree.
+std::string difference(const Values& computed, const Values& expected);
+
+} // namespace test

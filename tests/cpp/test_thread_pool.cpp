@@ -1,0 +1,135 @@
+// The pool: who runs what, errors, callers beside and inside each other.
+#include "cpu/thread_pool.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+
+namespace {
+
+using namespace mlx_convt::cpu;
+
+constexpr double kMuchWork = 1e9;
+
+// How often parallel_for called its body with each index.
+std::vector<int> calls_of(int64_t count, double work) {
+  std::vector<std::atomic<int>> calls(count);
+  parallel_for(count, work, [&](int64_t i) { ++calls.at(i); });
+  return {calls.begin(), calls.end()};
+}
+
+TEST(every_index_runs_once) {
+  CHECK_EQUAL(num_threads(), 4);
+  for (double work : {0.0, kMuchWork}) {
+    for (int64_t count : {0, 1, 2, 3, 4, 5, 100, 10000}) {
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        CHECK_EQUAL(calls_of(count, work), std::vector<int>(count, 1));
+      }
+    }
+  }
+}
+
+TEST(little_work_stays_on_the_caller) {
+  std::set<std::thread::id> ids;
+  parallel_for(
+      100, 100, [&](int64_t) { ids.insert(std::this_thread::get_id()); });
+  CHECK(ids == std::set{std::this_thread::get_id()});
+}
+
+TEST(much_work_is_shared) {
+  std::mutex mutex;
+  std::set<std::thread::id> ids;
+  // Each index waits for a second thread, but not for ever.
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  parallel_for(64, kMuchWork, [&](int64_t) {
+    while (std::chrono::steady_clock::now() < deadline) {
+      std::lock_guard lock(mutex);
+      ids.insert(std::this_thread::get_id());
+      if (ids.size() > 1) {
+        return;
+      }
+    }
+  });
+  CHECK(ids.size() > 1 && ids.size() <= 4);
+}
+
+TEST(the_first_exception_reaches_the_caller) {
+  for (double work : {0.0, kMuchWork}) {
+    for (int64_t bad : {0, 1, 50, 99}) {
+      std::atomic<int> calls = 0;
+      auto error = test::error_of<std::runtime_error>([&] {
+        parallel_for(100, work, [&](int64_t i) {
+          ++calls;
+          if (i == bad) {
+            throw std::runtime_error("index " + std::to_string(i));
+          }
+        });
+      });
+      CHECK_EQUAL(error, "index " + std::to_string(bad));
+      CHECK(calls > bad && calls <= 100);
+      CHECK_EQUAL(calls_of(100, work), std::vector<int>(100, 1));
+    }
+  }
+  auto error = test::error_of<std::runtime_error>([] {
+    parallel_for(1000, kMuchWork, [](int64_t) {
+      throw std::runtime_error("all of them");
+    });
+  });
+  CHECK_EQUAL(error, "all of them");
+}
+
+TEST(callers_do_not_disturb_each_other) {
+  std::vector<std::thread> callers;
+  std::atomic<int> wrong = 0;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int repeat = 0; repeat < 300; ++repeat) {
+        int64_t count = 10 + caller + repeat % 7;
+        try {
+          wrong += calls_of(count, kMuchWork) != std::vector<int>(count, 1);
+          parallel_for(count, kMuchWork, [&](int64_t) { throw caller; });
+        } catch (int thrown) {
+          wrong += thrown != caller;
+        }
+      }
+    });
+  }
+  for (auto& caller : callers) {
+    caller.join();
+  }
+  CHECK_EQUAL(wrong, 0);
+}
+
+TEST(a_loop_inside_a_loop_ends) {
+  alarm(60); // instead of hanging for ever
+  std::atomic<int> calls = 0;
+  parallel_for(20, kMuchWork, [&](int64_t) {
+    parallel_for(30, kMuchWork, [&](int64_t) { ++calls; });
+  });
+  alarm(0);
+  CHECK_EQUAL(calls, 600);
+}
+
+TEST(a_forked_child_runs_its_loops_alone) {
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    bool right = calls_of(100, kMuchWork) == std::vector<int>(100, 1);
+    _exit(right ? 0 : 1);
+  }
+  int status = -1;
+  CHECK_EQUAL(waitpid(child, &status, 0), child);
+  CHECK_EQUAL(status, 0);
+  CHECK_EQUAL(calls_of(100, kMuchWork), std::vector<int>(100, 1));
+}
+
+} // namespace
