@@ -29,8 +29,7 @@ std::vector<Unit> make_units(
   auto blocks_of = [&](const Phase& phase) {
     bool whole = phase.is_batch_first() && phase.batch <= rows_at_most;
     int64_t unit = whole ? phase.batch : 1;
-    return std::pair(
-        divide_up(phase.rows() / unit, rows_at_most / unit), unit);
+    return std::pair(divide_up(phase.rows() / unit, rows_at_most / unit), unit);
   };
   int64_t blocks = 0;
   for (int64_t p = 0; p < plan.phases(); ++p) {

@@ -254,8 +254,7 @@ struct Simd {
       const T* b_row = b + stretches.data[s].b;
 #pragma GCC unroll 4
       for (int v = 0; v < NV; ++v) {
-        acc[v] +=
-            load<V>(a + s * n + v * kLanes) * load<V>(b_row + v * kLanes);
+        acc[v] += load<V>(a + s * n + v * kLanes) * load<V>(b_row + v * kLanes);
       }
     }
     if (valid >= NV * kLanes) {
@@ -285,12 +284,10 @@ struct Simd {
       const T* before = c.init ? c.init : to;
       int j = 0;
       for (; j + 4 * kLanes <= n; j += 4 * kLanes) {
-        diagonal_of<4>(
-            a + j, n, stretches, b + j, to + j, before + j, n - j);
+        diagonal_of<4>(a + j, n, stretches, b + j, to + j, before + j, n - j);
       }
       for (; j < n; j += kLanes) {
-        diagonal_of<1>(
-            a + j, n, stretches, b + j, to + j, before + j, n - j);
+        diagonal_of<1>(a + j, n, stretches, b + j, to + j, before + j, n - j);
       }
       a += kPitch<T>;
     }
