@@ -135,12 +135,7 @@ Arrays ConvTranspose::vjp(
       for (size_t axis = 0; axis < axes.size(); ++axis) {
         axes[axis] = static_cast<int>(axis);
       }
-      // MLX sums 16-bit arrays in 16 bits.
-      auto dtype = cotangent.dtype();
-      auto wide = mx::promote_types(dtype, mx::float32);
-      auto sum =
-          mx::sum(mx::astype(cotangent, wide, stream()), axes, false, stream());
-      gradients.push_back(mx::astype(sum, dtype, stream()));
+      gradients.push_back(mx::sum(cotangent, axes, false, stream()));
       continue;
     }
     auto [contraction, cotangent_first] = adjoint(contraction_, index);

@@ -5,6 +5,7 @@
 
 #include "blas.h"
 #include "depthwise.h"
+#include "planar.h"
 #include "polyphase.h"
 #include "reference.h"
 
@@ -24,6 +25,7 @@ const std::vector<Algorithm>& algorithms() {
        depthwise_why_not,
        [](const Problem& p) { return p.geometry.groups > 1; },
        run_depthwise},
+      {"planar", planar_why_not, planar_suits, run_planar},
       {"dot", dot_why_not, dot_suits, run_dot},
       {"blas",
        blas_algorithm_why_not,

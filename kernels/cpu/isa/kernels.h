@@ -100,6 +100,14 @@ struct Kernels {
       const T* a,
       const T* b,
       T* c);
+
+  // out[t] += sum_i weights[i] * sources[i][t] for t < n, a multiple of lanes.
+  void (*combine)(
+      int64_t n,
+      int64_t count,
+      const T* const* sources,
+      const T* weights,
+      T* out);
 };
 
 // Moves between storage and accumulation type.

@@ -318,6 +318,42 @@ struct Simd {
     }
   }
 
+  // NV vectors of the sums at once.
+  template <int NV>
+  static void combine_of(
+      int64_t count,
+      const T* const* sources,
+      const T* weights,
+      int64_t t,
+      T* out) {
+    V acc[NV] = {};
+    for (int64_t i = 0; i < count; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) {
+        acc[v] += weights[i] * load<V>(sources[i] + t + v * kLanes);
+      }
+    }
+    for (int v = 0; v < NV; ++v) {
+      T* to = out + t + v * kLanes;
+      store(to, load<V>(to) + acc[v]);
+    }
+  }
+
+  static void combine(
+      int64_t n,
+      int64_t count,
+      const T* const* sources,
+      const T* weights,
+      T* out) {
+    int64_t t = 0;
+    for (; t + 4 * kLanes <= n; t += 4 * kLanes) {
+      combine_of<4>(count, sources, weights, t, out);
+    }
+    for (; t < n; t += kLanes) {
+      combine_of<1>(count, sources, weights, t, out);
+    }
+  }
+
   static constexpr Kernels<T> table() {
     return {
         kLanes,
@@ -326,7 +362,8 @@ struct Simd {
         tile_transposed,
         dot,
         diagonal,
-        diagonal_transposed};
+        diagonal_transposed,
+        combine};
   }
 };
 
