@@ -2,10 +2,26 @@
 #pragma once
 
 #include "conversions.h"
+#include "lanewise.h"
 #include "tiles.h"
 
 namespace mlx_convt::cpu {
 namespace {
+
+template <typename T, int Bytes, int Rows>
+constexpr Kernels<T> kernels_of() {
+  using Matrix = Tiles<T, Bytes, Rows>;
+  using Lane = Lanewise<T, Bytes>;
+  return {
+      Matrix::kLanes,
+      Rows,
+      Matrix::tile,
+      Matrix::tile_transposed,
+      Matrix::dot,
+      Lane::diagonal,
+      Lane::diagonal_transposed,
+      Lane::combine};
+}
 
 template <int Bytes, int Rows>
 constexpr InstructionSet instruction_set_of(
@@ -14,8 +30,8 @@ constexpr InstructionSet instruction_set_of(
   return {
       name,
       is_supported,
-      Simd<float, Bytes, Rows>::table(),
-      Simd<double, Bytes, Rows>::table(),
+      kernels_of<float, Bytes, Rows>(),
+      kernels_of<double, Bytes, Rows>(),
       CopiesOf<float, Bytes>::table(),
       CopiesOf<Half, Bytes>::table(),
       CopiesOf<BFloat, Bytes>::table(),

@@ -1,4 +1,4 @@
-// Vectors in the compilers' common extension. Included, with the other two
+// Vectors in the compilers' common extension. Included, with the other
 // headers of inner loops, by one translation unit per instruction set, each
 // with its own compiler flags: the unnamed namespace keeps the linker from
 // mixing their code, and no standard header is used for the same reason.
