@@ -8,6 +8,8 @@ namespace {
 // Positions that are computed at once, times the source step: their planes
 // stay in the first-level cache.
 constexpr int64_t kStretch = 1024;
+// Pixels between the first and the last tap: the planes hold them all.
+constexpr int64_t kMaxSpan = 4096;
 // Beyond this many channels the other algorithms fill their vectors.
 constexpr int64_t kFewChannels = 4;
 
@@ -234,7 +236,13 @@ std::string planar_why_not(const Problem& problem) {
   if (problem.contraction == Contraction::WeightGrad) {
     return "it has no weight gradient";
   }
-  return problem.geometry.groups == 1 ? "" : "groups must be 1";
+  auto& g = problem.geometry;
+  if (g.groups != 1) {
+    return "groups must be 1";
+  }
+  return g.dilation[2] * (g.kernel[2] - 1) <= kMaxSpan
+      ? ""
+      : "the kernel must span at most 4097 pixels of the last axis";
 }
 
 bool planar_suits(const Problem& problem) {
