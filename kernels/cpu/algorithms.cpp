@@ -18,8 +18,9 @@ bool always(const Problem&) {
 
 } // namespace
 
-const std::vector<Algorithm>& algorithms() {
-  static const std::vector<Algorithm> list = {
+std::span<const Algorithm> algorithms() {
+  // Without a destructor: streams may still compute while the process exits.
+  static constexpr Algorithm list[] = {
       // One channel per group; a lone channel is better off as few columns.
       {"depthwise",
        depthwise_why_not,

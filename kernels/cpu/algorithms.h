@@ -1,8 +1,8 @@
 // The ordered list of CPU algorithms.
 #pragma once
 
+#include <span>
 #include <string>
-#include <vector>
 
 #include "problem.h"
 
@@ -19,7 +19,7 @@ struct Algorithm {
 
 // Fastest first; the first that can run a problem and suits it is taken. The
 // last, the reference, always can and does.
-const std::vector<Algorithm>& algorithms();
+std::span<const Algorithm> algorithms();
 
 // Throws std::invalid_argument, listing the valid names.
 const Algorithm* find_algorithm(const std::string& name);

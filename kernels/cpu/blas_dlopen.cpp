@@ -64,8 +64,9 @@ struct Library {
 };
 
 const Library& library() {
-  static const Library instance;
-  return instance;
+  // Never destroyed: streams may still compute while the process exits.
+  static const auto* instance = new Library;
+  return *instance;
 }
 
 template <typename T>
