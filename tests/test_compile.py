@@ -9,6 +9,7 @@ from helpers import (
     contract,
     draw_integers,
     draw_operands,
+    forced,
     make_geometry,
 )
 
@@ -103,14 +104,24 @@ def test_compile_keeps_contractions_apart():
     geometry = make_geometry((4,), 4, 4, 4, batch=4, padding=((1, 2),))
     operands = draw_integers((4, 4, 4)), draw_integers((4, 4, 4), seed=1)
 
-    def everything(*operands):
-        return not_as_outputs(
-            [contract(c, geometry, *operands) for c in CONTRACTIONS]
-        )
+    first, second = operands
 
-    results = mx.compile(everything)(*operands)
-    for contraction, actual in zip(CONTRACTIONS, results, strict=True):
-        assert_exact(-actual, contraction, geometry, operands)
+    # A gradient takes the operand that it shares with its call as the call
+    # made it: contiguous, which is an operation of its own.
+    def everything(first, second):
+        results = [
+            contract("output", geometry, mx.contiguous(first), second),
+            contract("input_grad", geometry, second, first),
+            contract("weight_grad", geometry, first, second),
+        ]
+        return not_as_outputs(results)
+
+    results = mx.compile(everything)(first, second)
+    pairs = ((first, second), (second, first), (first, second))
+    for contraction, pair, actual in zip(
+        CONTRACTIONS, pairs, results, strict=True
+    ):
+        assert_exact(-actual, contraction, geometry, pair)
 
 
 def test_compile_keeps_groups_apart():
@@ -119,6 +130,33 @@ def test_compile_keeps_groups_apart():
     geometries = [
         make_geometry((4,), 2, 3 * groups, 4, groups=groups)
         for groups in (1, 2)
+    ]
+
+    def everything(cotangent, weight):
+        return not_as_outputs(
+            [
+                contract("input_grad", geometry, cotangent, weight)
+                for geometry in geometries
+            ]
+        )
+
+    results = mx.compile(everything)(cotangent, weight)
+    for geometry, actual in zip(geometries, results, strict=True):
+        assert_exact(-actual, "input_grad", geometry, (cotangent, weight))
+
+
+@pytest.mark.parametrize("name", ["padding", "output_padding"])
+def test_compile_keeps_input_sizes_apart(name):
+    # Input gradients of the same arrays, one of them of a shorter input.
+    weight, cotangent = draw_integers((4, 3, 2)), draw_integers((1, 9, 4))
+    longer = {"padding": (5, {"padding": ((0, 0),)}), "output_padding": (5, {})}
+    other = {
+        "padding": (6, {"padding": ((0, 1),)}),
+        "output_padding": (4, {"output_padding": 1}),
+    }
+    geometries = [
+        make_geometry((size,), 3, 2, 4, dilation=2, **arguments)
+        for size, arguments in (longer[name], other[name])
     ]
 
     def everything(cotangent, weight):
@@ -154,6 +192,20 @@ def test_compile_merges_equal_calls(tmp_path):
     actual = mx.compile(twice)(*operands)
     assert primitives(tmp_path, actual) == 1
     assert_exact(actual, "output", geometry, operands)
+
+
+def test_compile_keeps_algorithms_apart(tmp_path):
+    # Their results differ by rounding at most, so the graph is looked at.
+    geometry = GEOMETRIES["2d"]
+
+    def by_two(input, weight):
+        with forced("polyphase"):
+            once = geometry.forward(input, weight)
+        with forced("reference"):
+            return 3 * once - 2 * geometry.forward(input, weight)
+
+    actual = mx.compile(by_two)(*draw_operands("output", geometry))
+    assert primitives(tmp_path, actual) == 2
 
 
 @pytest.mark.parametrize("contraction", CONTRACTIONS)

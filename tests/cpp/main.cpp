@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -64,6 +66,9 @@ void count_check(
 } // namespace test
 
 int main() {
+  // Line by line: a sanitizer may end the process.
+  std::setvbuf(stdout, nullptr, _IOLBF, 1024);
+  alarm(600); // a lost thread would make the pool wait for ever
   // Before the pool starts: more threads than most test machines have cores.
   setenv("MLX_CONVT_NUM_THREADS", "4", 1);
   for (auto& [name, body] : test::tests()) {

@@ -50,10 +50,9 @@ std::vector<Term> terms_of(const Geometry& g, int axis) {
   std::vector<Term> terms;
   for (int64_t i = 0; i < g.in[axis]; ++i) {
     for (int64_t k = 0; k < g.kernel[axis]; ++k) {
-      for (int64_t o = 0; o < g.out[axis]; ++o) {
-        if (o + g.padding[axis] == i * g.stride[axis] + k * g.dilation[axis]) {
-          terms.push_back({i, k, o});
-        }
+      int64_t o = i * g.stride[axis] + k * g.dilation[axis] - g.padding[axis];
+      if (o >= 0 && o < g.out[axis]) {
+        terms.push_back({i, k, o});
       }
     }
   }

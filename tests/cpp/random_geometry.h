@@ -48,7 +48,7 @@ struct Term {
   auto operator<=>(const Term&) const = default;
 };
 
-// By trying every triple.
+// In ascending order.
 std::vector<Term> terms_of(const Geometry& geometry, int axis);
 
 } // namespace test

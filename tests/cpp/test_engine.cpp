@@ -114,6 +114,18 @@ TEST(large_maps_are_exact) {
   check_geometry(random, make({1, 30, 30, 66}, {66, 3, 3, 1}, 2, 1, 1, 66));
 }
 
+// Lines of few channels, cut into several stretches.
+TEST(long_lines_are_exact) {
+  Random random(20);
+  check_geometry(random, make({1, 2500, 2}, {3, 5, 2}, 1, 2));
+  check_geometry(random, make({2, 1300, 1}, {1, 4, 1}, 2, 1));
+  check_geometry(random, make({1, 1100, 1}, {4, 3, 1}, 3, 0, 7));
+  check_geometry(random, make({1, 3, 400, 4}, {2, 3, 5, 4}, 3, 4, 2));
+  // Few pixels under taps that lie far apart, where memory must not grow.
+  check_geometry(random, make({1, 64, 1}, {2, 2, 1}, 1, 2048, 4096));
+  check_geometry(random, make({1, 64, 1}, {1, 2, 1}, 1, 1 << 29, 1 << 30));
+}
+
 // Small maps of many images are walked batch first.
 TEST(many_images_are_exact) {
   Random random(14);

@@ -82,11 +82,21 @@ TEST(algorithms_say_why_not) {
   CHECK_EQUAL(
       why_not("depthwise", Contraction::Output),
       "groups must equal the input and the output channels");
+  CHECK_EQUAL(why_not("planar", Contraction::Output), "groups must be 1");
+  CHECK_EQUAL(
+      why_not("planar", Contraction::WeightGrad), "it has no weight gradient");
   CHECK_EQUAL(why_not("dot", Contraction::Output), "");
   CHECK_EQUAL(
       why_not("dot", Contraction::WeightGrad), "it has no weight gradient");
   CHECK_EQUAL(why_not("polyphase", Contraction::WeightGrad), "");
   CHECK_EQUAL(why_not("reference", Contraction::WeightGrad), "");
+  g.groups = 1;
+  g.dilation[2] = 4096;
+  CHECK_EQUAL(why_not("planar", Contraction::InputGrad), "");
+  g.dilation[2] = 4097;
+  CHECK_EQUAL(
+      why_not("planar", Contraction::InputGrad),
+      "the kernel must span at most 4097 pixels of the last axis");
   g.groups = 4;
   CHECK_EQUAL(why_not("depthwise", Contraction::WeightGrad), "");
 }

@@ -1,5 +1,5 @@
-// The channel-by-channel loops and the row copies of each instruction set
-// against plain loops.
+// The loops without a matrix product, of each instruction set, against plain
+// loops.
 #include "kernel_case.h"
 
 namespace {
@@ -13,7 +13,7 @@ void check_diagonal(const Kernels<T>& kernels) {
   // Rows of B in any order, and so many taps that a panel row is full.
   for (int64_t taps : {int64_t(0), int64_t(1), int64_t(4), kPanelColumns}) {
     for_each_tile<T>(
-        5, 2 * lanes + 1, lanes, [&](Random& random, int m, int n, auto& c) {
+        3, 5 * lanes + 1, lanes, [&](Random& random, int m, int n, auto& c) {
           int64_t count = std::min(taps, kPanelColumns / n);
           std::vector<Stretch> stretches;
           for (int64_t t = 0; t < count; ++t) {
@@ -44,7 +44,7 @@ template <typename T>
 void check_diagonal_transposed(const Kernels<T>& kernels) {
   Random random(2);
   for (int64_t depth : {1, 2, 19}) {
-    for (int n = 1; n <= 2 * kernels.lanes + 1; ++n) {
+    for (int n = 1; n <= 5 * kernels.lanes + 1; ++n) {
       for (int taps : {1, 3, static_cast<int>(kPanelColumns / n)}) {
         Note note("depth, taps, n = " + show(Dims{depth, taps, n}));
         auto a = panel<T>(random, depth, 0, taps * n);
@@ -64,50 +64,30 @@ void check_diagonal_transposed(const Kernels<T>& kernels) {
   }
 }
 
-// Rows that start `slack` values before they would leave the source.
-template <typename S>
-void check_gather(const Copies<S>& copy, int lanes) {
-  using T = Acc<S>;
+// Sources that end with their last value.
+template <typename T>
+void check_combine(const Kernels<T>& kernels) {
   Random random(3);
-  std::vector<int64_t> lengths = {4 * lanes, 4 * lanes + 1, 100, kPanelColumns};
-  for (int length = 1; length <= 2 * lanes + 1; ++length) {
-    lengths.push_back(length);
-  }
-  for (int64_t length : lengths) {
-    for (int64_t rows : {1, 2, 7}) {
-      for (int64_t step : {int64_t(1), length, length + 3}) {
-        for (int64_t slack = 0; slack <= lanes; ++slack) {
-          int64_t size = (rows - 1) * step + length + slack;
-          std::vector<S> source(size);
-          for (auto& value : source) {
-            value = encode<S>(static_cast<double>(random(-100, 100)));
-          }
-          // The last columns, where the slack behind them is shortest.
-          int64_t first = kPanelColumns - length;
-          std::vector<T> to(rows * kPitch<T>, kNaN<T>);
-          copy.gather(
-              to.data() + first,
-              source.data(),
-              source.data() + size,
-              rows,
-              step,
-              length);
-          int wrong = 0;
-          for (int64_t r = 0; r < rows; ++r) {
-            for (int64_t c = 0; c < length; ++c) {
-              wrong +=
-                  to[r * kPitch<T> + first + c] != decode(source[r * step + c]);
-            }
-            for (int64_t c = 0; c < first; ++c) {
-              wrong += !std::isnan(to[r * kPitch<T> + c]);
-            }
-          }
-          Note note(
-              "length, rows, step, slack = " +
-              show(Dims{length, rows, step, slack}));
-          CHECK_EQUAL(wrong, 0);
+  for (int64_t vectors = 1; vectors <= 10; ++vectors) {
+    for (int64_t count : {0, 1, 2, 13}) {
+      int64_t n = vectors * kernels.lanes;
+      Note note("n, count = " + show(Dims{n, count}));
+      auto weights = integers<T>(random, count, count);
+      auto out = integers<T>(random, n, n);
+      auto expected = out;
+      std::vector<std::vector<T>> sources;
+      std::vector<const T*> pointers;
+      for (int64_t i = 0; i < count; ++i) {
+        sources.push_back(integers<T>(random, n, n));
+        for (int64_t t = 0; t < n; ++t) {
+          expected[t] += weights[i] * sources[i][t];
         }
       }
+      for (auto& source : sources) {
+        pointers.push_back(source.data());
+      }
+      kernels.combine(n, count, pointers.data(), weights.data(), out.data());
+      CHECK_EQUAL(out, expected);
     }
   }
 }
@@ -122,13 +102,11 @@ TEST(diagonals_match_plain_loops) {
   }
 }
 
-TEST(gathered_rows_stay_in_the_source_and_the_panel) {
+TEST(combinations_match_plain_loops) {
   for (auto* set : instruction_sets()) {
     Note note(set->name);
-    check_gather(set->copy_f32, set->f32.lanes);
-    check_gather(set->copy_f16, set->f32.lanes);
-    check_gather(set->copy_bf16, set->f32.lanes);
-    check_gather(set->copy_f64, set->f64.lanes);
+    check_combine(set->f32);
+    check_combine(set->f64);
   }
 }
 
