@@ -147,16 +147,15 @@ def test_compile_keeps_groups_apart():
 
 @pytest.mark.parametrize("name", ["padding", "output_padding"])
 def test_compile_keeps_input_sizes_apart(name):
-    # Input gradients of the same arrays, one of them of a shorter input.
+    # Input gradients of the same arrays, first that of the shorter input.
     weight, cotangent = draw_integers((4, 3, 2)), draw_integers((1, 9, 4))
-    longer = {"padding": (5, {"padding": ((0, 0),)}), "output_padding": (5, {})}
-    other = {
-        "padding": (6, {"padding": ((0, 1),)}),
-        "output_padding": (4, {"output_padding": 1}),
+    calls = {
+        "padding": ((5, {}), (6, {"padding": ((0, 1),)})),
+        "output_padding": ((4, {"output_padding": 1}), (5, {})),
     }
     geometries = [
         make_geometry((size,), 3, 2, 4, dilation=2, **arguments)
-        for size, arguments in (longer[name], other[name])
+        for size, arguments in calls[name]
     ]
 
     def everything(cotangent, weight):
