@@ -112,7 +112,9 @@ Arrays ConvTranspose::jvp(
   // tangents[i] belongs to primals[argnums[i]].
   std::optional<mx::array> sum;
   for (size_t i = 0; i < argnums.size(); ++i) {
-    auto& tangent = tangents[i];
+    // MLX checks the shapes of tangents and cotangents, not their dtypes.
+    auto tangent =
+        mx::astype(tangents[i], primals[argnums[i]].dtype(), stream());
     auto term = argnums[i] == 0 ? contract(contraction_, tangent, primals[1])
         : argnums[i] == 1
         ? contract(contraction_, primals[0], tangent)
@@ -127,7 +129,7 @@ Arrays ConvTranspose::vjp(
     const Arrays& cotangents,
     const std::vector<int>& argnums,
     const Arrays&) {
-  auto& cotangent = cotangents[0];
+  auto cotangent = mx::astype(cotangents[0], primals[0].dtype(), stream());
   Arrays gradients;
   for (int index : argnums) {
     if (index == 2) { // bias

@@ -83,6 +83,26 @@ int64_t margin(const Window& window, int axis) {
       window.padding_hi[axis];
 }
 
+// With all three shapes: a graph traced without shapes may bring together
+// arrays that belong to different calls.
+Geometry bind_all(
+    const Window& window,
+    const Dims& input,
+    const Dims& weight,
+    const Dims& output) {
+  auto g = bind_output(window, input, weight);
+  if (result_shape(Contraction::Output, window.rank, g) != output) {
+    fail(
+        window.rank,
+        "the gradient needs the output shape of its call. Got ",
+        to_string(output),
+        " instead of ",
+        to_string(result_shape(Contraction::Output, window.rank, g)),
+        ".");
+  }
+  return g;
+}
+
 void check_ndim(
     int rank,
     const char* what,
@@ -261,36 +281,31 @@ bind_output(const Window& window, const Dims& input, const Dims& weight) {
 
 Geometry
 bind_input_grad(const Window& window, const Dims& weight, const Dims& output) {
-  Geometry g = unbound(window);
-  g.batch = output.front();
-  g.c_out = output.back();
-  g.c_in = weight.back() * window.groups;
-  g.kernel = spatial(weight);
-  g.out = spatial(output);
-  for (int axis = 0; axis < kAxes; ++axis) {
-    g.in[axis] = (g.out[axis] - margin(window, axis) -
-                  g.dilation[axis] * (g.kernel[axis] - 1)) /
-            g.stride[axis] +
+  Dims input = output;
+  input.back() = weight.back() * window.groups;
+  for (int i = 0; i < window.rank; ++i) {
+    int axis = kAxes - window.rank + i;
+    input[i + 1] = (output[i + 1] - margin(window, axis) -
+                    window.dilation[axis] * (weight[i + 1] - 1)) /
+            window.stride[axis] +
         1;
   }
-  return g;
+  return bind_all(window, input, weight, output);
 }
 
 Geometry
 bind_weight_grad(const Window& window, const Dims& input, const Dims& output) {
-  Geometry g = unbound(window);
-  g.batch = input.front();
-  g.c_in = input.back();
-  g.c_out = output.back();
-  g.in = spatial(input);
-  g.out = spatial(output);
-  for (int axis = 0; axis < kAxes; ++axis) {
-    g.kernel[axis] = (g.out[axis] - margin(window, axis) -
-                      (g.in[axis] - 1) * g.stride[axis]) /
-            g.dilation[axis] +
+  Dims weight = input;
+  weight.front() = output.back();
+  weight.back() = input.back() / window.groups;
+  for (int i = 0; i < window.rank; ++i) {
+    int axis = kAxes - window.rank + i;
+    weight[i + 1] = (output[i + 1] - margin(window, axis) -
+                     (input[i + 1] - 1) * window.stride[axis]) /
+            window.dilation[axis] +
         1;
   }
-  return g;
+  return bind_all(window, input, weight, output);
 }
 
 void check_bias(const Window& window, const Dims& bias, const Dims& weight) {

@@ -22,15 +22,17 @@ mx::array build(
     std::vector<mx::array> operands) {
   auto geometry = bind(contraction, window, operands[0], operands[1]);
   auto dtype = operands[0].dtype();
-  if (forced) {
-    auto why = forced->why_not(
-        {contraction, geometry, cpu::scalar_of(dtype), operands.size() > 2});
-    if (!why.empty()) {
-      throw std::invalid_argument(
-          "[" + function_name(window.rank) + "] MLX_CONVT_ALGORITHM=" +
-          forced->name + " cannot run this operation: " + why + ".");
+  for (auto& operand : operands) {
+    if (operand.dtype() != dtype) {
+      throw std::logic_error(
+          "[" + function_name(window.rank) +
+          "] operands of different dtypes reached the primitive.");
     }
   }
+  check_forced(
+      forced,
+      {contraction, geometry, cpu::scalar_of(dtype), operands.size() > 2},
+      window.rank);
   // The backends read plain row-major arrays. A copy, where one is needed, is
   // an operation of the graph like any other.
   for (auto& operand : operands) {
@@ -57,6 +59,18 @@ Geometry bind(
       return bind_input_grad(window, dims(first), dims(second));
     default:
       return bind_weight_grad(window, dims(first), dims(second));
+  }
+}
+
+void check_forced(
+    const cpu::Algorithm* forced,
+    const cpu::Problem& problem,
+    int rank) {
+  auto why = forced ? forced->why_not(problem) : "";
+  if (!why.empty()) {
+    throw std::invalid_argument(
+        "[" + function_name(rank) + "] MLX_CONVT_ALGORITHM=" + forced->name +
+        " cannot run this operation: " + why + ".");
   }
 }
 

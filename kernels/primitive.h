@@ -99,4 +99,12 @@ Geometry bind(
     const mx::array& first,
     const mx::array& second);
 
+// Throws std::invalid_argument where the forced algorithm, if any, cannot run
+// the problem. Asked when an operation is built and again when it is evaluated:
+// a graph traced without shapes may meet others.
+void check_forced(
+    const cpu::Algorithm* forced,
+    const cpu::Problem& problem,
+    int rank);
+
 } // namespace mlx_convt

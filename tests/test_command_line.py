@@ -152,7 +152,7 @@ def test_the_builtin_has_no_float64(small_file, capsys):
         (["--layers", "nonesuch"], "no layer named 'nonesuch'; there are dcg"),
         (["--layers", "absent.json"], "absent.json: No such file"),
         (["--dtype", "int8"], "invalid choice: 'int8'"),
-        (["--threads", "0"], "--threads must be at least 1. Got 0."),
+        (["--threads", "0"], "--threads must be 1 to 4096. Got 0."),
         (["--threads", "two"], "invalid int value: 'two'"),
         (["--quick", "--layers", "all"], "not allowed with"),
         (["--json", "absent/x.json"], "cannot write to absent/x.json"),

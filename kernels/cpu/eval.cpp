@@ -2,6 +2,7 @@
 
 #include "../primitive.h"
 #include "algorithms.h"
+#include "isa/kernels.h"
 #include "mlx/allocator.h"
 #include "mlx/backend/cpu/encoder.h"
 #include "thread_pool.h"
@@ -16,8 +17,10 @@ cpu::Scalar cpu::scalar_of(mx::Dtype dtype) {
       return Scalar::F16;
     case mx::Dtype::Val::bfloat16:
       return Scalar::BF16;
-    default:
+    case mx::Dtype::Val::float64:
       return Scalar::F64;
+    default:
+      throw std::logic_error("[mlx_convt] not a floating dtype.");
   }
 }
 
@@ -32,7 +35,16 @@ void ConvTranspose::eval_cpu(
           "] an operand that is not row contiguous reached evaluation.");
     }
   }
-  cpu::num_threads(); // a bad setting is an error here, not in the task
+  bool has_bias = inputs.size() > 2;
+  cpu::Problem problem{
+      contraction_,
+      bind(contraction_, window_, inputs[0], inputs[1]),
+      cpu::scalar_of(result.dtype()),
+      has_bias};
+  check_forced(forced_, problem, window_.rank);
+  // A bad setting is an error here, not in the task.
+  cpu::num_threads();
+  cpu::active();
   // MLX's allocator returns null where the system has no memory left.
   auto data = mx::allocator::malloc(result.nbytes());
   if (!data.buffer().ptr()) {
@@ -46,12 +58,6 @@ void ConvTranspose::eval_cpu(
   if (result.size() == 0) {
     return;
   }
-  bool has_bias = inputs.size() > 2;
-  cpu::Problem problem{
-      contraction_,
-      bind(contraction_, window_, inputs[0], inputs[1]),
-      cpu::scalar_of(result.dtype()),
-      has_bias};
   cpu::Buffers buffers{
       inputs[0].data<void>(),
       inputs[1].data<void>(),

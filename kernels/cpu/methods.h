@@ -176,6 +176,7 @@ class DotMethod {
       : weights_(weights),
         in_place_(
             weights.is_output && plan.axes[2][0].fold == 1 &&
+            weights.channels() >= kernels<T>().lanes &&
             (std::is_same_v<S, T> || reads_weights_once(plan, kBlockRows))) {
     if (in_place_) {
       return;

@@ -10,8 +10,11 @@ namespace {
 constexpr int64_t kStretch = 1024;
 // Pixels between the first and the last tap: the planes hold them all.
 constexpr int64_t kMaxSpan = 4096;
-// Beyond this many channels the other algorithms fill their vectors.
-constexpr int64_t kFewChannels = 4;
+// A plane per residue of the stride: the input gradient splits its lines into
+// as many.
+constexpr int64_t kMaxStride = 16;
+// Channels in times channels out. From 3 x 3 on, folded tiles are faster.
+constexpr int64_t kFewChannels = 2;
 
 int64_t floor_divide(int64_t a, int64_t b) {
   return a >= 0 ? a / b : -((b - 1 - a) / b);
@@ -240,9 +243,13 @@ std::string planar_why_not(const Problem& problem) {
   if (g.groups != 1) {
     return "groups must be 1";
   }
-  return g.dilation[2] * (g.kernel[2] - 1) <= kMaxSpan
-      ? ""
-      : "the kernel must span at most 4097 pixels of the last axis";
+  if (g.dilation[2] * (g.kernel[2] - 1) > kMaxSpan) {
+    return "the kernel must span at most 4097 pixels of the last axis";
+  }
+  return problem.contraction == Contraction::InputGrad &&
+          g.stride[2] > kMaxStride
+      ? "the last axis's stride must be at most 16 for the input gradient"
+      : "";
 }
 
 bool planar_suits(const Problem& problem) {
@@ -250,7 +257,7 @@ bool planar_suits(const Problem& problem) {
   int64_t positions = problem.contraction == Contraction::Output
       ? g.out[2] / g.stride[2]
       : g.in[2];
-  return g.c_in <= kFewChannels && g.c_out <= kFewChannels && positions >= 32;
+  return g.c_in * g.c_out <= kFewChannels && positions >= 32;
 }
 
 void run_planar(const Problem& problem, const Buffers& buffers) {

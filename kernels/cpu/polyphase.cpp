@@ -101,16 +101,26 @@ bool dot_suits(const Problem& problem) {
   auto shape = shape_of(problem);
   double lanes = lanes_of(problem);
   double weights = shape.depth * shape.columns;
-  bool in_place = problem.contraction == Contraction::Output &&
-      (problem.scalar == Scalar::F32 || problem.scalar == Scalar::F64 ||
-       shape.rows <= DotMethod<float>::kBlockRows);
-  // In cycles: packing a weight costs about one, a vector product half, and
-  // the sum over the lanes of a result four.
   double fold = fold_suits(problem) ? double(problem.geometry.stride[2]) : 1;
-  double tile = weights +
-      shape.rows * shape.depth * in_vectors(fold * shape.columns, lanes) /
-          (2 * lanes * fold);
-  double dot = (in_place ? 0.0 : weights) +
+  double vectors = in_vectors(fold * shape.columns, lanes) / fold / lanes;
+  // In cycles, a weight: rows of weights that lie side by side cost a third to
+  // pack, columns one, single values of InputGrad five; in place, nothing.
+  double pack_tile = 1;
+  double pack_dot = 5;
+  if (problem.contraction == Contraction::InputGrad) {
+    bool once = shape.rows <= TileMethod<float>::kBlockRows;
+    bool whole = std::fmod(shape.columns, lanes) == 0;
+    pack_tile = once && whole ? 0 : 0.3;
+  } else {
+    bool wide = problem.scalar == Scalar::F32 || problem.scalar == Scalar::F64;
+    bool once = shape.rows <= DotMethod<float>::kBlockRows;
+    bool whole = double(problem.geometry.group_in()) >= lanes;
+    pack_dot = (wide || once) && whole ? 0 : 0.3;
+  }
+  // A vector product costs half a cycle, and the sum over the lanes of a
+  // result four.
+  double tile = pack_tile * weights + shape.rows * shape.depth * vectors / 2;
+  double dot = pack_dot * weights +
       shape.rows * shape.columns * (shape.depth / (1.5 * lanes) + 4);
   return dot < tile;
 }

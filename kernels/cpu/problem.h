@@ -2,30 +2,9 @@
 #pragma once
 
 #include "../geometry.h"
+#include "scalar.h"
 
 namespace mlx_convt::cpu {
-
-enum class Scalar { F32, F16, BF16, F64 };
-
-// Storage of the 16-bit types; arithmetic is always done in float.
-struct Half {
-  uint16_t bits;
-};
-struct BFloat {
-  uint16_t bits;
-};
-
-template <typename S>
-struct AccOf {
-  using type = float;
-};
-template <>
-struct AccOf<double> {
-  using type = double;
-};
-// The type in which values of storage type S are accumulated.
-template <typename S>
-using Acc = typename AccOf<S>::type;
 
 struct Problem {
   Contraction contraction;

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -112,8 +113,13 @@ class Pool {
 
  private:
   explicit Pool(int size) : owner_(getpid()) {
-    for (int i = 0; i < size; ++i) {
-      threads_.emplace_back([this] { serve(); });
+    threads_.reserve(size);
+    try {
+      for (int i = 0; i < size; ++i) {
+        threads_.emplace_back([this] { serve(); });
+      }
+    } catch (const std::system_error&) {
+      // The system grants no more: those that started will do.
     }
   }
 

@@ -113,10 +113,8 @@ def _select(options: argparse.Namespace) -> list[Layer]:
 
 def _check_outputs(options: argparse.Namespace) -> None:
     """Finds out before the measurements what would fail after them."""
-    if options.threads is not None and options.threads < 1:
-        raise ValueError(
-            f"--threads must be at least 1. Got {options.threads}."
-        )
+    if options.threads is not None and not 1 <= options.threads <= 4096:
+        raise ValueError(f"--threads must be 1 to 4096. Got {options.threads}.")
     if options.plot is not None:
         if options.dtype == "float64":
             raise ValueError(

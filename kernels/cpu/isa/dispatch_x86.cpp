@@ -3,6 +3,16 @@
 
 namespace mlx_convt::cpu {
 
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") &&
+      __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
 const InstructionSet& active() {
   static const InstructionSet& set = select({&kAvx512, &kAvx2, &kBaseline});
   return set;

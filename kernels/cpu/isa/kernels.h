@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "../problem.h"
+#include "../scalar.h"
 
 namespace mlx_convt::cpu {
 

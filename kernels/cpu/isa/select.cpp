@@ -1,10 +1,16 @@
 #include "select.h"
 
+#include "instruction_sets.h"
+
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 
 namespace mlx_convt::cpu {
+
+bool has_baseline() {
+  return true;
+}
 
 const InstructionSet& select(const std::vector<const InstructionSet*>& sets) {
   const char* forced = std::getenv("MLX_CONVT_INSTRUCTION_SET");
