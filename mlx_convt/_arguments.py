@@ -40,6 +40,13 @@ def check_array(name: str, what: str, value: object) -> None:
         raise _error(name, f"{what} must be an mlx.core.array", kind, TypeError)
 
 
+def check_stream(name: str, stream: object) -> None:
+    kinds = (mx.Stream, mx.ThreadLocalStream, mx.Device, mx.DeviceType)
+    if stream is not None and not isinstance(stream, kinds):
+        rule = "stream must be an MLX stream or device, or None"
+        raise _error(name, rule, f"stream {stream!r}", TypeError)
+
+
 def read_window(
     name: str,
     rank: int,

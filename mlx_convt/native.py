@@ -34,6 +34,9 @@ def native_ops() -> Iterator[None]:
     speed, and memory for the product of every input position with every
     kernel tap.
 
+    The graph is one for the shapes at hand: exported or compiled with
+    ``shapeless=True`` it is wrong for others.
+
     What counts is where an operation is built, not where it is evaluated: a
     function that ``mx.compile`` has already traced stays as it was. The
     context holds for the current thread or asynchronous task.

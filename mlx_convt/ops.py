@@ -8,6 +8,7 @@ from mlx_convt._arguments import (
     Padding,
     StreamOrDevice,
     check_array,
+    check_stream,
     read_window,
 )
 
@@ -110,7 +111,9 @@ def conv_transpose2d(
     The dtypes are float32, float16, bfloat16 (both with sums in float32) and
     float64; mixed ones promote as ``mx.result_type`` says. A batch or a number
     of channels of zero is allowed. Gradients of any order, ``mx.vmap``,
-    ``mx.compile`` and ``mx.checkpoint`` work with all arguments.
+    ``mx.compile`` and ``mx.checkpoint`` work with all arguments; compiled with
+    ``shapeless=True``, ``"same"`` and ``output_size`` keep the numbers that
+    they stood for when the function was traced.
 
     Args:
         input (array): Input of shape ``(N, H, W, C_in)``.
@@ -142,7 +145,7 @@ def conv_transpose2d(
         TypeError: If an argument is not of a type listed above.
 
     Equivalent to ``mx.conv_transpose2d(input, weight, stride, padding,
-    dilation, output_padding) + bias``, which has no groups and one padding per
+    dilation, output_padding, groups) + bias``, which has one padding per
     axis. The weight's axes are MLX's; PyTorch's ``(C_in, C_out/groups, KH,
     KW)`` for ``groups=1`` becomes this one by ``transpose(1, 2, 3, 0)``.
 
@@ -260,6 +263,7 @@ def _conv_transpose(
     check_array(name, "weight", weight)
     if bias is not None:
         check_array(name, "bias", bias)
+    check_stream(name, stream)
     window = read_window(
         name,
         rank,

@@ -40,6 +40,16 @@ def test_tangents_of_another_dtype(dtype):
     assert mx.array_equal(tangent, 2 * call(x, w))
 
 
+@pytest.mark.parametrize("stream", ["cpu", 3])
+def test_a_stream_of_the_wrong_type(stream):
+    with pytest.raises(TypeError) as error:
+        mlx_convt.conv_transpose1d(mx.array(X), mx.array(W), stream=stream)
+    assert str(error.value) == (
+        "[conv_transpose1d] stream must be an MLX stream or device, or None. "
+        f"Got stream {stream!r}."
+    )
+
+
 def gradient(index):
     def run(x, w, y):
         return mx.vjp(lambda *a: call(*a), [x, w], [y])[1][index]
