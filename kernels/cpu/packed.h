@@ -7,7 +7,7 @@
 namespace mlx_convt::cpu {
 
 // The packed matrices of all phases and groups, one after the other. `Pack`
-// is called as pack(to, phase, group, block) for each block of `block`
+// is called as pack(to, phase, group, first) for each block of column_block
 // columns.
 template <typename S>
 class PackedWeights {

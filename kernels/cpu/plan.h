@@ -1,5 +1,5 @@
 // The polyphase view of a contraction: which source pixels meet which kernel
-// taps at which destination positions. See DESIGN in CONTRIBUTING.md.
+// taps at which destination positions. See CONTRIBUTING.md.
 //
 // Output and InputGrad are sets of dense correlations, one per phase:
 //   result[dest(p)] = sum over taps t of source[p * step + offset(t)] * w[t]
