@@ -69,7 +69,7 @@ class Correlation {
         plan_,
         g_.groups,
         weights_.columns(plan_.phase(0)),
-        block_rows_for(Method<S>::kBlockRows, weights_.rows(plan_.phase(0))),
+        block_rows_for(method_.block_rows(), weights_.rows(plan_.phase(0))),
         method_.column_step());
     double work = 0;
     for (auto& unit : units) {
@@ -116,7 +116,7 @@ class Correlation {
            unit.phase,
            unit.group,
            panel,
-           method_.stretches(phase, pieces),
+           pieces,
            unit.rows,
            unit.column,
            unit.columns,

@@ -17,7 +17,7 @@ struct Product {
   int64_t phase_index;
   int64_t group;
   const T* panel;
-  const std::vector<Stretch>& stretches;
+  const std::vector<Piece>& pieces;
   int64_t rows;
   int64_t column;
   int64_t columns;
@@ -32,100 +32,114 @@ inline int64_t block_rows_for(int64_t rows_of_full_depth, int64_t depth) {
   return rows_of_full_depth * (kPanelColumns / columns);
 }
 
-// Whether one block holds all rows of every phase, so that each weight is read
-// once and packing it would only cost time.
-inline bool reads_weights_once(const Plan& plan, int64_t block_rows) {
-  return plan.phase(0).rows() <= block_rows;
-}
-
-// Register tiles over weights packed into blocks of two vectors. The weights
-// of InputGrad have the columns side by side as they are; read once, they are
-// not packed.
+// Register tiles over weights packed into blocks of two vectors: all of them
+// before the first product; or, for few rows, as a product meets them, in a
+// buffer that stays in the first-level cache; or not at all, where one tile
+// has all rows and the columns lie side by side already, as in InputGrad.
 template <typename S>
 class TileMethod {
   using T = Acc<S>;
 
  public:
   static constexpr bool kWritesAnywhere = true;
-  static constexpr int64_t kBlockRows = 112; // half of a second-level cache
+  // A panel of half a second-level cache, beside packed weights or alone.
+  static constexpr int64_t kBlockRows = 112;
+  static constexpr int64_t kBlockRowsAlone = 224;
+  static constexpr int64_t kColumnsAtOnce = 512;
 
   TileMethod(const WeightMatrices<S>& weights, const Plan& plan)
-      : weights_(weights),
-        lanes_(kernels<T>().lanes),
-        in_place_(
-            !weights.is_output && reads_weights_once(plan, kBlockRows) &&
-            weights.geometry.group_in() % lanes_ == 0) {
-    if (in_place_) {
-      return;
+      : weights_(weights), lanes_(kernels<T>().lanes) {
+    int64_t rows = plan.phase(0).rows();
+    in_place_ = std::is_same_v<S, T> && !weights.is_output &&
+        rows <= kernels<T>().tile_rows &&
+        weights.geometry.group_in() % lanes_ == 0;
+    packs_once_ = !in_place_ && rows > 2 * kBlockRowsAlone;
+    if (packs_once_) {
+      packed_.emplace(
+          weights,
+          plan,
+          2 * lanes_,
+          lanes_,
+          [&](T* to, const Phase& phase, int64_t group, int64_t first) {
+            weights.pack_columns(
+                to,
+                phase,
+                weights.whole_phase(phase),
+                group,
+                first,
+                std::min(weights.columns(phase) - first, 2 * lanes_),
+                2 * lanes_);
+          });
     }
-    packed_.emplace(
-        weights,
-        plan,
-        2 * lanes_,
-        lanes_,
-        [&](T* to, const Phase& phase, int64_t group, int64_t first) {
-          int64_t columns = weights.columns(phase) - first;
-          weights.pack_columns(
-              to,
-              phase,
-              group,
-              first,
-              std::min(columns, 2 * lanes_),
-              width_at(phase, first));
-        });
+  }
+
+  int64_t block_rows() const {
+    return packs_once_ ? kBlockRows : kBlockRowsAlone;
   }
 
   int64_t column_step() const {
     return 2 * lanes_;
   }
 
-  std::vector<Stretch> stretches(
-      const Phase& phase,
-      const std::vector<Piece>& pieces) const {
-    if (in_place_) {
-      auto& g = weights_.geometry;
-      return unpacked_stretches(
-          phase, g.kernel, pieces, g.group_in(), weights_.out_step());
-    }
-    // In rows: the width differs from block to block.
-    return packed_stretches(phase, pieces, weights_.channels(), 1);
-  }
-
   void multiply(const Product<T>& p) const {
     if (in_place_) {
-      return multiply_in_place(p);
-    }
-    auto* matrix = packed_->data(p.phase_index, p.group);
-    auto scaled = p.stretches;
-    for (int64_t j = 0; j < p.columns; j += column_step()) {
-      int64_t first = p.column + j;
-      int64_t width = width_at(p.phase, first);
-      for (size_t s = 0; s < scaled.size(); ++s) {
-        scaled[s].b = p.stretches[s].b * width;
-      }
-      tiles(p, j, scaled, matrix + first * weights_.rows(p.phase), width);
+      multiply_in_place(p);
+    } else if (packs_once_) {
+      multiply_packed(p);
+    } else {
+      multiply_packing(p);
     }
   }
 
  private:
   void multiply_in_place(const Product<T>& p) const {
-    const S* weights = weights_.at(p.group, 0, 0) + p.column;
-    int64_t step = weights_.out_step();
+    if constexpr (std::is_same_v<S, T>) {
+      auto& g = weights_.geometry;
+      auto stretches = unpacked_stretches(
+          p.phase, g.kernel, p.pieces, g.group_in(), weights_.out_step());
+      auto* weights = weights_.at(p.group, 0, 0) + p.column;
+      for (int64_t j = 0; j < p.columns; j += column_step()) {
+        tiles(p, j, stretches, weights + j, weights_.out_step());
+      }
+    }
+  }
+
+  void multiply_packed(const Product<T>& p) const {
+    auto* matrix = packed_->data(p.phase_index, p.group);
+    // In rows: the width differs from block to block.
+    auto rows = packed_stretches(p.phase, p.pieces, weights_.channels(), 1);
+    auto stretches = rows;
     for (int64_t j = 0; j < p.columns; j += column_step()) {
-      if constexpr (std::is_same_v<S, T>) {
-        tiles(p, j, p.stretches, weights + j, step);
-      } else {
-        auto* wide = scratch<T>(Slot::PanelB, kPanelColumns * column_step());
-        int64_t row = 0;
-        for (auto& stretch : p.stretches) {
-          for (int64_t k = 0; k < stretch.length; ++k) {
-            copies<S>().widen(
-                wide + row++ * column_step(),
-                weights + j + stretch.b + k * step,
-                std::min(p.columns - j, column_step()));
-          }
-        }
-        tiles(p, j, {{0, row}}, wide, column_step());
+      int64_t first = p.column + j;
+      int64_t width = width_at(p.phase, first);
+      for (size_t s = 0; s < rows.size(); ++s) {
+        stretches[s].b = rows[s].b * width;
+      }
+      tiles(p, j, stretches, matrix + first * weights_.rows(p.phase), width);
+    }
+  }
+
+  void multiply_packing(const Product<T>& p) const {
+    // Rows of InputGrad are contiguous: the longer the stretch, the better.
+    int64_t at_once = weights_.is_output ? column_step() : kColumnsAtOnce;
+    auto* packed = scratch<T>(Slot::PanelB, kPanelColumns * at_once);
+    int64_t depth = 0;
+    for (auto& piece : p.pieces) {
+      depth += piece.columns();
+    }
+    for (int64_t first = 0; first < p.columns; first += at_once) {
+      int64_t count = std::min(p.columns - first, at_once);
+      weights_.pack_columns(
+          packed,
+          p.phase,
+          p.pieces,
+          p.group,
+          p.column + first,
+          count,
+          column_step());
+      for (int64_t j = 0; j < count; j += column_step()) {
+        int64_t width = width_at(p.phase, p.column + first + j);
+        tiles(p, first + j, {{0, depth}}, packed + j * depth, width);
       }
     }
   }
@@ -158,6 +172,7 @@ class TileMethod {
   const WeightMatrices<S>& weights_;
   int64_t lanes_;
   bool in_place_;
+  bool packs_once_;
   std::optional<PackedWeights<S>> packed_;
 };
 
@@ -177,7 +192,7 @@ class DotMethod {
         in_place_(
             weights.is_output && plan.axes[2][0].fold == 1 &&
             weights.channels() >= kernels<T>().lanes &&
-            (std::is_same_v<S, T> || reads_weights_once(plan, kBlockRows))) {
+            (std::is_same_v<S, T> || plan.phase(0).rows() <= kBlockRows)) {
     if (in_place_) {
       return;
     }
@@ -195,37 +210,36 @@ class DotMethod {
     return 4;
   }
 
-  std::vector<Stretch> stretches(
-      const Phase& phase,
-      const std::vector<Piece>& pieces) const {
-    if (in_place_) {
-      auto& g = weights_.geometry;
-      return unpacked_stretches(phase, g.kernel, pieces, g.group_in(), 1);
-    }
-    return packed_stretches(phase, pieces, weights_.channels(), 1);
+  int64_t block_rows() const {
+    return kBlockRows;
   }
 
   void multiply(const Product<T>& p) const {
     if (in_place_) {
       return multiply_in_place(p);
     }
+    auto stretches =
+        packed_stretches(p.phase, p.pieces, weights_.channels(), 1);
     int64_t ldb = weights_.rows(p.phase);
     auto* b = packed_->data(p.phase_index, p.group) + p.column * ldb;
-    dot(p, 0, p.columns, p.stretches, b, ldb);
+    dot(p, 0, p.columns, stretches, b, ldb);
   }
 
  private:
   void multiply_in_place(const Product<T>& p) const {
+    auto& g = weights_.geometry;
+    auto stretches =
+        unpacked_stretches(p.phase, g.kernel, p.pieces, g.group_in(), 1);
     const S* weights = weights_.at(p.group, p.column, 0);
     int64_t step = weights_.out_step();
     if constexpr (std::is_same_v<S, T>) {
-      dot(p, 0, p.columns, p.stretches, weights, step);
+      dot(p, 0, p.columns, stretches, weights, step);
     } else {
       auto* wide = scratch<T>(Slot::PanelB, kPanelColumns * column_step());
       for (int64_t j = 0; j < p.columns; j += column_step()) {
         int64_t columns = std::min(p.columns - j, column_step());
         int64_t row = 0;
-        for (auto& stretch : p.stretches) {
+        for (auto& stretch : stretches) {
           for (int64_t i = 0; i < columns; ++i) {
             copies<S>().widen(
                 wide + i * kPanelColumns + row,
@@ -277,21 +291,24 @@ class BlasMethod {
             weights,
             plan,
             std::numeric_limits<int64_t>::max(),
-            1,
+            kernels<T>().lanes,
             [&](T* to, const Phase& phase, int64_t group, int64_t) {
-              int64_t columns = weights.columns(phase);
-              weights.pack_columns(to, phase, group, 0, columns, columns);
+              weights.pack_columns(
+                  to,
+                  phase,
+                  weights.whole_phase(phase),
+                  group,
+                  0,
+                  weights.columns(phase),
+                  width(phase));
             }) {}
 
   int64_t column_step() const {
     return 32;
   }
 
-  std::vector<Stretch> stretches(
-      const Phase& phase,
-      const std::vector<Piece>& pieces) const {
-    return packed_stretches(
-        phase, pieces, weights_.channels(), weights_.columns(phase));
+  int64_t block_rows() const {
+    return kBlockRows;
   }
 
   void multiply(const Product<T>& p) const {
@@ -305,7 +322,9 @@ class BlasMethod {
     }
     auto* b = packed_.data(p.phase_index, p.group) + p.column;
     const T* a = p.panel;
-    for (auto& stretch : p.stretches) {
+    auto stretches = packed_stretches(
+        p.phase, p.pieces, weights_.channels(), width(p.phase));
+    for (auto& stretch : stretches) {
       blas_gemm(
           {false,
            static_cast<int>(p.rows),
@@ -314,7 +333,7 @@ class BlasMethod {
            a,
            static_cast<int>(kPitch<T>),
            b + stretch.b,
-           static_cast<int>(weights_.columns(p.phase)),
+           static_cast<int>(width(p.phase)),
            T(1),
            p.row_pointers[0],
            ldc});
@@ -323,6 +342,11 @@ class BlasMethod {
   }
 
  private:
+  int64_t width(const Phase& phase) const {
+    int64_t lanes = kernels<T>().lanes;
+    return (weights_.columns(phase) + lanes - 1) / lanes * lanes;
+  }
+
   const WeightMatrices<S>& weights_;
   PackedWeights<S> packed_;
 };

@@ -38,57 +38,33 @@ struct WeightMatrices {
     return geometry.taps() * geometry.group_in();
   }
 
-  template <typename F>
-  void for_each_tap(const Phase& phase, F&& f) const {
-    Triple tap;
-    int64_t index = 0;
-    auto all = all_taps(phase);
-    for (tap[0] = 0; tap[0] < all.last[0]; ++tap[0]) {
-      for (tap[1] = 0; tap[1] < all.last[1]; ++tap[1]) {
-        for (tap[2] = 0; tap[2] < all.last[2]; ++tap[2]) {
-          f(index++, phase.kernel_index(geometry.kernel, tap));
-        }
-      }
-    }
-  }
-
-  // packed[row * width + j] for the columns first + j, j < count; zeros up to
-  // the width.
+  // The rows of some pieces, one after the other, and the columns first + j,
+  // j < count, in blocks of `block` columns (a multiple of lanes): block b is a
+  // row-major matrix at packed + b * block * rows, as wide as block or, for the
+  // last, as the next multiple of lanes, with zeros for what is missing.
   void pack_columns(
       Acc<S>* packed,
       const Phase& phase,
+      const std::vector<Piece>& pieces,
       int64_t group,
       int64_t first,
       int64_t count,
-      int64_t width) const {
-    auto& copy = copies<S>();
-    if (count < width) {
-      std::fill_n(packed, rows(phase) * width, Acc<S>(0));
+      int64_t block) const {
+    int64_t total = 0;
+    for (auto& piece : pieces) {
+      total += piece.columns();
     }
-    if (!is_output) {
-      for_each_tap(phase, [&](int64_t tap, int64_t kernel) {
-        for (int64_t o = 0; o < channels(); ++o) {
-          copy.widen(
-              packed + (tap * channels() + o) * width,
-              at(group, o, kernel) + first,
-              count);
-        }
-      });
-      return;
-    }
-    auto* line = scratch<Acc<S>>(Slot::Sums, channels());
-    int64_t out_channels = geometry.group_out();
-    for_each_tap(phase, [&](int64_t tap, int64_t kernel) {
-      for (int64_t j = 0; j < count; ++j) {
-        int64_t pixel = (first + j) / out_channels;
-        int64_t o = (first + j) % out_channels;
-        copy.widen(line, at(group, o, kernel + pixel), channels());
-        auto* to = packed + tap * channels() * width + j;
-        for (int64_t c = 0; c < channels(); ++c) {
-          to[c * width] = line[c];
-        }
+    int64_t row = 0;
+    for (auto piece : pieces) {
+      for (int64_t t = 0; t < piece.taps; ++t, ++piece.tap[2]) {
+        int64_t kernel = phase.kernel_index(geometry.kernel, piece.tap);
+        auto pack =
+            is_output ? &WeightMatrices::transpose : &WeightMatrices::copy;
+        (this->*pack)(
+            {packed, total, row, block}, kernel, piece, group, first, count);
+        row += piece.channels;
       }
-    });
+    }
   }
 
   // packed[row] of one column.
@@ -97,17 +73,99 @@ struct WeightMatrices {
       const Phase& phase,
       int64_t group,
       int64_t column) const {
-    if (is_output) {
-      int64_t pixel = column / geometry.group_out();
-      int64_t o = column % geometry.group_out();
-      for_each_tap(phase, [&](int64_t tap, int64_t kernel) {
-        copies<S>().widen(
-            packed + tap * channels(),
-            at(group, o, kernel + pixel),
-            channels());
-      });
-    } else {
-      pack_columns(packed, phase, group, column, 1, 1);
+    auto pieces = whole_phase(phase);
+    for (auto& piece : pieces) {
+      int64_t kernel = phase.kernel_index(geometry.kernel, piece.tap);
+      if (is_output) {
+        copies<S>().widen(packed, values(group, column, kernel), channels());
+        packed += channels();
+      } else {
+        for (int64_t o = 0; o < channels(); ++o) {
+          copies<S>().widen(packed++, at(group, o, kernel) + column, 1);
+        }
+      }
+    }
+  }
+
+  // All rows of a phase's matrix, tap by tap.
+  std::vector<Piece> whole_phase(const Phase& phase) const {
+    std::vector<Piece> pieces;
+    auto all = all_taps(phase);
+    Triple tap;
+    for (tap[0] = 0; tap[0] < all.last[0]; ++tap[0]) {
+      for (tap[1] = 0; tap[1] < all.last[1]; ++tap[1]) {
+        for (tap[2] = 0; tap[2] < all.last[2]; ++tap[2]) {
+          pieces.push_back({tap, 1, 0, channels()});
+        }
+      }
+    }
+    return pieces;
+  }
+
+ private:
+  // Of Output: the reduction's channels for one column and tap.
+  const S* values(int64_t group, int64_t column, int64_t kernel) const {
+    int64_t pixel = column / geometry.group_out();
+    return at(group, column % geometry.group_out(), kernel + pixel);
+  }
+
+  // Where a piece goes: from row `row` of blocks with `rows` rows.
+  struct Blocks {
+    Acc<S>* data;
+    int64_t rows;
+    int64_t row;
+    int64_t width;
+
+    // The width of the block at column j of `count`.
+    int64_t width_at(int64_t j, int64_t count) const {
+      int64_t lanes = kernels<Acc<S>>().lanes;
+      return std::min(width, (count - j + lanes - 1) / lanes * lanes);
+    }
+  };
+
+  void transpose(
+      const Blocks& to,
+      int64_t kernel,
+      const Piece& piece,
+      int64_t group,
+      int64_t first,
+      int64_t count) const {
+    constexpr int64_t kAtOnce = 64;
+    const S* rows[kAtOnce];
+    for (int64_t j = 0; j < count; j += to.width) {
+      int64_t width = to.width_at(j, count);
+      int64_t columns = std::min(to.width, count - j);
+      auto* block = to.data + j * to.rows + to.row * width;
+      for (int64_t i = 0; i < columns; i += kAtOnce) {
+        int64_t some = std::min(kAtOnce, columns - i);
+        for (int64_t r = 0; r < some; ++r) {
+          rows[r] = values(group, first + j + i + r, kernel) + piece.channel;
+        }
+        copies<S>().transpose(block + i, width, rows, some, piece.channels);
+      }
+    }
+  }
+
+  // Row by row: neighbouring columns are neighbours in memory.
+  void copy(
+      const Blocks& to,
+      int64_t kernel,
+      const Piece& piece,
+      int64_t group,
+      int64_t first,
+      int64_t count) const {
+    for (int64_t o = 0; o < piece.channels; ++o) {
+      auto* from = at(group, piece.channel + o, kernel) + first;
+      for (int64_t j = 0; j < count; j += to.width) {
+        int64_t width = to.width_at(j, count);
+        int64_t columns = std::min(to.width, count - j);
+        for (int q = 0; q < columns; q += 64 / sizeof(S)) {
+          __builtin_prefetch(from + 4 * out_step() + j + q);
+        }
+        auto* row = to.data + j * to.rows + (to.row + o) * width;
+        copies<S>().widen(row, from + j, columns);
+        std::fill(row + columns, row + width, Acc<S>(0));
+      }
     }
   }
 };

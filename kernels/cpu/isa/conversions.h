@@ -112,8 +112,61 @@ struct CopiesOf {
     }
   }
 
+  // The first `count` values of a row, at most a vector of them.
+  static V load_row(const S* row, int64_t count) {
+    if constexpr (sizeof(S) == sizeof(T)) {
+      if (count == kLanes) {
+        return load<V>(row);
+      }
+    }
+    T values[kLanes] = {};
+    if (count == kLanes) {
+      widen(values, row, kLanes);
+    } else {
+      widen(values, row, count);
+    }
+    return load<V>(values);
+  }
+
+  static void transpose(
+      T* to,
+      int64_t step,
+      const S* const* rows,
+      int64_t count,
+      int64_t length) {
+    for (int64_t i = 0; i < count; i += kLanes) {
+      int64_t height = count - i < kLanes ? count - i : kLanes;
+      for (int64_t k = 0; k < length; k += kLanes) {
+        int64_t width = length - k < kLanes ? length - k : kLanes;
+        V block[kLanes] = {};
+        if (height == kLanes) {
+#pragma GCC unroll 16
+          for (int r = 0; r < kLanes; ++r) {
+            block[r] = load_row(rows[i + r] + k, width);
+          }
+        } else {
+          for (int r = 0; r < height; ++r) {
+            block[r] = load_row(rows[i + r] + k, width);
+          }
+        }
+        transpose_block<T, Bytes>(block);
+        T* at = to + k * step + i;
+        if (width == kLanes) {
+#pragma GCC unroll 16
+          for (int r = 0; r < kLanes; ++r) {
+            store(at + r * step, block[r]);
+          }
+        } else {
+          for (int r = 0; r < width; ++r) {
+            store(at + r * step, block[r]);
+          }
+        }
+      }
+    }
+  }
+
   static constexpr Copies<S> table() {
-    return {gather, widen, narrow};
+    return {gather, transpose, widen, narrow};
   }
 };
 

@@ -122,6 +122,14 @@ struct Copies {
       int64_t rows,
       int64_t step,
       int64_t length);
+  // to[k * step + i] = rows[i][k] for k < length, i < count; zeros for i from
+  // count to the next multiple of lanes.
+  void (*transpose)(
+      Acc<S>* to,
+      int64_t step,
+      const S* const* rows,
+      int64_t count,
+      int64_t length);
   void (*widen)(Acc<S>* to, const S* from, int64_t count);
   void (*narrow)(S* to, const Acc<S>* from, int64_t count); // ties to even
 };

@@ -26,5 +26,43 @@ inline void store(T* to, V v) {
   __builtin_memcpy(to, &v, sizeof(V));
 }
 
+template <int... I>
+struct Indices {};
+
+template <int N, int... I>
+struct IndicesTo : IndicesTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct IndicesTo<0, I...> {
+  using type = Indices<I...>;
+};
+
+// Of two vectors cut into pieces of Half lanes, the even pieces of both or
+// the odd ones: a step of a transposition.
+template <int Half, bool Odd, typename V, int... I>
+inline V interleave(V a, V b, Indices<I...>) {
+  constexpr int lanes = sizeof...(I);
+  return __builtin_shufflevector(
+      a, b, ((I & Half) ? lanes : 0) + (I & ~Half) + (Odd ? Half : 0)...);
+}
+
+// Rows and columns of a square of vectors change places.
+template <typename T, int Bytes, int Half = Bytes / sizeof(T) / 2>
+inline void transpose_block(typename VectorOf<T, Bytes>::type* rows) {
+  constexpr int lanes = Bytes / sizeof(T);
+  if constexpr (Half > 0) {
+    using All = typename IndicesTo<lanes>::type;
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) {
+      if (!(i & Half)) {
+        auto a = rows[i];
+        auto b = rows[i + Half];
+        rows[i] = interleave<Half, false>(a, b, All{});
+        rows[i + Half] = interleave<Half, true>(a, b, All{});
+      }
+    }
+    transpose_block<T, Bytes, Half / 2>(rows);
+  }
+}
+
 } // namespace
 } // namespace mlx_convt::cpu
