@@ -107,6 +107,14 @@ class Correlation {
     std::vector<Indirect> indirect;
     set_rows(unit, phase, block, sums, rows.data(), indirect);
 
+    std::vector<TapBox> live;
+    if (phase.has_edges_within_tiles()) {
+      int64_t tile = kernels<T>().tile_rows;
+      for (int64_t i = 0; i < unit.rows; i += tile) {
+        RowBlock some(phase, unit.row + i, std::min(tile, unit.rows - i));
+        live.push_back(some.live_taps());
+      }
+    }
     auto* panel = scratch<T>(Slot::PanelA, unit.rows * kPitch<T>);
     const T* init = initial_sums(unit);
     for (auto& pieces : chunks) {
@@ -121,7 +129,8 @@ class Correlation {
            unit.column,
            unit.columns,
            rows.data(),
-           init});
+           init,
+           live});
       init = nullptr;
     }
 

@@ -23,6 +23,7 @@ struct Product {
   int64_t columns;
   T* const* row_pointers;
   const T* init; // of the columns; null: add to what is there
+  const std::vector<TapBox>& live; // of each tile of rows; empty: all taps
 };
 
 // A shallow reduction fills little of each panel row, and gets more rows to
@@ -144,6 +145,52 @@ class TileMethod {
     }
   }
 
+  // The panel columns from `first` up to `last`.
+  struct Range {
+    int64_t first, last;
+  };
+
+  // The columns that are not zero throughout in all rows of a tile.
+  static std::vector<Range> live_ranges(
+      const std::vector<Piece>& pieces,
+      const TapBox& box) {
+    std::vector<Range> ranges;
+    int64_t column = 0;
+    for (auto& piece : pieces) {
+      auto [z, y, x] = piece.tap;
+      int64_t lo = std::max(x, box.first[2]);
+      int64_t hi = std::min(x + piece.taps, box.last[2]);
+      if (z >= box.first[0] && z < box.last[0] && y >= box.first[1] &&
+          y < box.last[1] && lo < hi) {
+        int64_t first = column + (lo - x) * piece.channels;
+        int64_t last = column + (hi - x) * piece.channels;
+        if (!ranges.empty() && ranges.back().last == first) {
+          ranges.back().last = last;
+        } else {
+          ranges.push_back({first, last});
+        }
+      }
+      column += piece.columns();
+    }
+    return ranges;
+  }
+
+  // What is left of the stretches in a range.
+  static std::vector<Stretch>
+  clip(const std::vector<Stretch>& stretches, const Range& range, int64_t ldb) {
+    std::vector<Stretch> clipped;
+    int64_t column = 0;
+    for (auto& stretch : stretches) {
+      int64_t first = std::max(column, range.first);
+      int64_t last = std::min(column + stretch.length, range.last);
+      if (first < last) {
+        clipped.push_back({stretch.b + (first - column) * ldb, last - first});
+      }
+      column += stretch.length;
+    }
+    return clipped;
+  }
+
   // The columns from j up to a tile's width.
   void tiles(
       const Product<T>& p,
@@ -153,15 +200,33 @@ class TileMethod {
       int64_t ldb) const {
     auto& kernel = kernels<T>();
     int columns = static_cast<int>(std::min(p.columns - j, column_step()));
-    for (int64_t i = 0; i < p.rows; i += kernel.tile_rows) {
+    auto multiply = [&](int64_t i,
+                        int64_t column,
+                        const std::vector<Stretch>& some,
+                        const T* init) {
       kernel.tile(
           static_cast<int>(std::min<int64_t>(kernel.tile_rows, p.rows - i)),
           columns,
-          p.panel + i * kPitch<T>,
-          {stretches.data(), static_cast<int64_t>(stretches.size())},
+          p.panel + i * kPitch<T> + column,
+          {some.data(), static_cast<int64_t>(some.size())},
           b,
           ldb,
-          {p.row_pointers + i, j, p.init ? p.init + j : nullptr});
+          {p.row_pointers + i, j, init});
+    };
+    const T* init = p.init ? p.init + j : nullptr;
+    for (int64_t i = 0; i < p.rows; i += kernel.tile_rows) {
+      if (p.live.empty()) {
+        multiply(i, 0, stretches, init);
+        continue;
+      }
+      const T* start = init;
+      for (auto& range : live_ranges(p.pieces, p.live[i / kernel.tile_rows])) {
+        multiply(i, range.first, clip(stretches, range, ldb), start);
+        start = nullptr;
+      }
+      if (start) {
+        multiply(i, 0, {}, start);
+      }
     }
   }
 

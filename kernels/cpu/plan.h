@@ -58,6 +58,15 @@ struct Phase {
   bool is_batch_first() const {
     return batch > 1 && positions() <= kSmallMap;
   }
+  // Whether a good part of the rows lies at an edge, where taps are cropped:
+  // worth looking at each tile of rows by itself.
+  bool has_edges_within_tiles() const {
+    constexpr int64_t kFew = 8;
+    return taps() > 1 &&
+        (is_batch_first() ||
+         (axis[0]->taps.size() > 1 && axis[0]->positions <= kFew) ||
+         (axis[1]->taps.size() > 1 && axis[1]->positions <= kFew));
+  }
   int64_t taps() const {
     return static_cast<int64_t>(
         axis[0]->taps.size() * axis[1]->taps.size() * axis[2]->taps.size());

@@ -141,8 +141,7 @@ struct WeightMatrices {
         for (int64_t r = 0; r < some; ++r) {
           rows[r] = values(group, first + j + i + r, kernel) + piece.channel;
         }
-        copies<S>().transpose(
-            block + i, width, rows, some, piece.channels, 0);
+        copies<S>().transpose(block + i, width, rows, some, piece.channels, 0);
       }
     }
   }

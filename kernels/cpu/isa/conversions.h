@@ -1,6 +1,10 @@
 // Moves between storage and sums; see vector.h for how it is compiled.
 #pragma once
 
+#ifdef __F16C__
+#include <immintrin.h> // intrinsics: always inlined, no code of its own
+#endif
+
 #include "vector.h"
 
 namespace mlx_convt::cpu {
@@ -61,20 +65,81 @@ inline void from_acc(Half& to, float value) {
   to.bits = half | ((bits >> 16) & 0x8000u);
 }
 
+template <typename S>
+struct IsHalf {
+  static constexpr bool value = false;
+};
+template <>
+struct IsHalf<Half> {
+  static constexpr bool value = true;
+};
+
+// Vectors of float16 where the processor converts them.
+template <int Bytes>
+struct HalfVectors {
+  static constexpr int lanes = 0;
+};
+
+#ifdef __F16C__
+template <>
+struct HalfVectors<32> {
+  static constexpr int lanes = 8;
+  static __m256 widen(const Half* from) {
+    return _mm256_cvtph_ps(
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  }
+  static void narrow(Half* to, const float* from) {
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(to),
+        _mm256_cvtps_ph(_mm256_loadu_ps(from), _MM_FROUND_TO_NEAREST_INT));
+  }
+};
+#endif
+
+#ifdef __AVX512F__
+template <>
+struct HalfVectors<64> {
+  static constexpr int lanes = 16;
+  static __m512 widen(const Half* from) {
+    return _mm512_cvtph_ps(
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+  static void narrow(Half* to, const float* from) {
+    _mm256_storeu_si256(
+        reinterpret_cast<__m256i*>(to),
+        _mm512_cvtps_ph(_mm512_loadu_ps(from), _MM_FROUND_TO_NEAREST_INT));
+  }
+};
+#endif
+
 template <typename S, int Bytes>
 struct CopiesOf {
   using T = Acc<S>;
   using V = typename VectorOf<T, Bytes>::type;
   static constexpr int kLanes = Bytes / sizeof(T);
+  using Vectors = HalfVectors<IsHalf<S>::value ? Bytes : 0>;
+  static constexpr bool kConverts = Vectors::lanes == kLanes;
 
   static void widen(T* to, const S* from, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
+    int64_t i = 0;
+    if constexpr (kConverts) {
+      for (; i + kLanes <= count; i += kLanes) {
+        store(to + i, V(Vectors::widen(from + i)));
+      }
+    }
+    for (; i < count; ++i) {
       to[i] = to_acc(from[i]);
     }
   }
 
   static void narrow(S* to, const T* from, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
+    int64_t i = 0;
+    if constexpr (kConverts) {
+      for (; i + kLanes <= count; i += kLanes) {
+        Vectors::narrow(to + i, from + i);
+      }
+    }
+    for (; i < count; ++i) {
       from_acc(to[i], from[i]);
     }
   }
@@ -115,6 +180,8 @@ struct CopiesOf {
   static V load_row(const S* row) {
     if constexpr (sizeof(S) == sizeof(T)) {
       return load<V>(row);
+    } else if constexpr (kConverts) {
+      return V(Vectors::widen(row));
     } else {
       T values[kLanes];
       widen(values, row, kLanes);

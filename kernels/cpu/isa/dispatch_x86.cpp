@@ -4,7 +4,8 @@
 namespace mlx_convt::cpu {
 
 bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+      __builtin_cpu_supports("f16c");
 }
 
 bool has_avx512() {
