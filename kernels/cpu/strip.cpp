@@ -173,58 +173,46 @@ class Strip {
     int64_t width = box.source[2];
     int64_t lo = std::clamp<int64_t>(-from[2], 0, width);
     int64_t hi = std::clamp<int64_t>(g_.in[2] - from[2], lo, width);
-    auto zero = [&](T* to, int64_t count) {
-      for (int64_t c = 0; count > 0 && c < chunk.channels; ++c) {
-        std::fill_n(to + c * pitch, count, T(0));
-      }
-    };
+    auto* nothing = scratch<S>(Slot::Init, chunk.channels);
+    std::fill_n(nothing, chunk.channels, S{});
+    std::vector<const S*> pixels(width, nothing);
     for (int64_t n = 0; n < box.images; ++n) {
       for (int64_t z = 0; z < box.source[0]; ++z) {
         for (int64_t y = 0; y < box.source[1]; ++y) {
           int64_t zz = from[0] + z;
           int64_t yy = from[1] + y;
-          auto* to = strip + box.place(n, z, y, 0);
-          if (zz < 0 || zz >= g_.in[0] || yy < 0 || yy >= g_.in[1]) {
-            zero(to, width);
-            continue;
-          }
+          bool is_inside = zz >= 0 && zz < g_.in[0] && yy >= 0 && yy < g_.in[1];
           int64_t line = ((box.image + n) * g_.in[0] + zz) * g_.in[1] + yy;
-          auto* pixel = source_ + (line * g_.in[2] + from[2]) * g_.c_in +
+          auto* first = source_ + (line * g_.in[2] + from[2]) * g_.c_in +
               box.group * g_.group_in() + chunk.first;
-          turn(to, pitch, pixel, lo, hi, chunk.channels);
-          zero(to, lo);
-          zero(to + hi, width - hi);
+          for (int64_t x = lo; x < hi; ++x) {
+            pixels[x] = is_inside ? first + x * g_.c_in : nothing;
+          }
+          turn(strip + box.place(n, z, y, 0), pitch, pixels, chunk.channels);
         }
       }
     }
   }
 
-  // Pixels [lo, hi) of a line.
   void turn(
       T* to,
       int64_t pitch,
-      const S* pixel,
-      int64_t lo,
-      int64_t hi,
+      const std::vector<const S*>& pixels,
       int64_t channels) const {
-    constexpr int64_t kAtOnce = 64;
+    auto width = static_cast<int64_t>(pixels.size());
     int64_t lanes = kernels<T>().lanes;
-    const S* rows[kAtOnce];
-    for (int64_t x = lo; x < hi;) {
-      int64_t count = std::min(kAtOnce, hi - x);
-      if (count > lanes) {
-        count = count / lanes * lanes;
-      } else {
-        // A whole vector of pixels, some for the second time.
-        x = std::max(lo, hi - lanes);
-        count = hi - x;
-      }
-      for (int64_t i = 0; i < count; ++i) {
-        rows[i] = pixel + (x + i) * g_.c_in;
-      }
+    int64_t whole = width / lanes * lanes;
+    auto transpose = [&](int64_t x, int64_t count) {
       copies<S>().transpose(
-          to + x, pitch, rows, count, channels, lanes * g_.c_in);
-      x += count;
+          to + x, pitch, &pixels[x], count, channels, lanes * g_.c_in);
+    };
+    if (whole > 0) {
+      transpose(0, whole);
+    }
+    if (whole < width) {
+      // A whole vector of pixels, some for the second time.
+      int64_t x = std::max<int64_t>(0, width - lanes);
+      transpose(x, width - x);
     }
   }
 
