@@ -160,12 +160,18 @@ void parallel_for(
     int64_t count,
     double work,
     const std::function<void(int64_t)>& body) {
-  Loop loop(body, count);
   int64_t helpers = std::min<int64_t>(
       {num_threads() - 1,
        count - 1,
        static_cast<int64_t>(work / kWorkWorthAThread)});
-  if (helpers < 1 || !Pool::instance().run(loop, static_cast<int>(helpers))) {
+  if (helpers < 1) {
+    for (int64_t i = 0; i < count; ++i) {
+      body(i);
+    }
+    return;
+  }
+  Loop loop(body, count);
+  if (!Pool::instance().run(loop, static_cast<int>(helpers))) {
     loop.work();
   }
   if (loop.error) {
