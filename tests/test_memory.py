@@ -98,8 +98,8 @@ import resource
 import mlx.core as mx
 import mlx_convt
 
-x, w = mx.ones((1, 1, 1, 1024)), mx.ones((64, 32, 32, 1024))
-result = mlx_convt.conv_transpose2d(x, w, padding=15)
+x, w = mx.ones((1, 32, 32, 1024)), mx.ones((64, 32, 32, 1024))
+result = mlx_convt.conv_transpose2d(x, w, padding=16)
 mx.eval(x, w)
 with open("/proc/self/statm") as sizes:
     used = int(sizes.read().split()[0]) * resource.getpagesize()
