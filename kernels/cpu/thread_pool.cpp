@@ -23,8 +23,11 @@
 namespace mlx_convt::cpu {
 namespace {
 
-// Work, in multiply-adds, for which a helper pays.
-constexpr double kWorkWorthAThread = 2e5;
+// Work, in multiply-adds, for which another helper pays that is awake: fork and
+// join take a microsecond.
+constexpr double kWorkWorthAThread = 3e4;
+// The same of one that sleeps, which takes 5 to 25 us to come.
+constexpr double kWorkWorthAWakeup = 2e5;
 // How long a thread waits awake: longer than from one operation of a graph to
 // the next, and about what a wake-up costs.
 constexpr auto kSpin = std::chrono::microseconds(50);
@@ -133,20 +136,23 @@ class Pool {
   }
 
   // False where the pool cannot help: the caller does everything itself.
-  bool run(Loop& loop, int helpers) {
+  bool run(Loop& loop, int helpers, bool may_wake) {
     std::unique_lock busy(busy_, std::try_to_lock);
     if (!busy.owns_lock() || getpid() != owner_) {
       return false;
     }
     int size = static_cast<int>(helpers_.size());
-    helpers = std::min(helpers, size);
+    int awake = has_processors_ ? size - sleeping_ : 0;
+    helpers = std::min(helpers, may_wake ? size : awake);
+    if (helpers < 1) {
+      return false;
+    }
     spread();
     loop_ = &loop;
     running_ = helpers;
     wanted_ = helpers;
     // Helpers that still spin need no call of the system.
-    int sleeping = sleeping_;
-    int to_wake = helpers - (size - sleeping);
+    int to_wake = helpers - (size - sleeping_);
     if (to_wake > 0) {
       std::lock_guard lock(mutex_);
       for (int i = 0; i < to_wake; ++i) {
@@ -274,7 +280,8 @@ void parallel_for(
     return;
   }
   Loop loop(body, count);
-  if (!Pool::instance().run(loop, static_cast<int>(helpers))) {
+  bool may_wake = work >= kWorkWorthAWakeup;
+  if (!Pool::instance().run(loop, static_cast<int>(helpers), may_wake)) {
     loop.work();
   }
   if (loop.error) {

@@ -26,6 +26,7 @@ namespace {
 using namespace mlx_convt::cpu;
 
 constexpr double kMuchWork = 1e9;
+constexpr double kSomeWork = 1e5; // not worth a wake-up
 
 // How often parallel_for called its body with each index.
 std::vector<int> calls_of(int64_t count, double work) {
@@ -35,7 +36,7 @@ std::vector<int> calls_of(int64_t count, double work) {
 }
 
 TEST(every_index_runs_once) {
-  for (double work : {0.0, kMuchWork}) {
+  for (double work : {0.0, kSomeWork, kMuchWork}) {
     for (int64_t count : {0, 1, 2, 3, 4, 5, 100, 10000}) {
       for (int repeat = 0; repeat < 20; ++repeat) {
         CHECK_EQUAL(calls_of(count, work), std::vector<int>(count, 1));
@@ -48,6 +49,18 @@ TEST(little_work_stays_on_the_caller) {
   std::set<std::thread::id> ids;
   parallel_for(
       100, 100, [&](int64_t) { ids.insert(std::this_thread::get_id()); });
+  CHECK(ids == std::set{std::this_thread::get_id()});
+}
+
+TEST(some_work_wakes_nobody) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  std::set<std::thread::id> ids;
+  std::mutex mutex;
+  parallel_for(100, kSomeWork, [&](int64_t) {
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+    std::lock_guard lock(mutex);
+    ids.insert(std::this_thread::get_id());
+  });
   CHECK(ids == std::set{std::this_thread::get_id()});
 }
 
