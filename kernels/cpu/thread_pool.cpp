@@ -33,15 +33,15 @@ constexpr double kWorkWorthAWakeup = 2e5;
 constexpr auto kSpin = std::chrono::microseconds(50);
 
 #if defined(__x86_64__)
-void pause() {
+void spin_once() {
   __builtin_ia32_pause();
 }
 #elif defined(__aarch64__)
-void pause() {
+void spin_once() {
   asm volatile("isb");
 }
 #else
-void pause() {}
+void spin_once() {}
 #endif
 
 #ifdef __linux__
@@ -235,7 +235,7 @@ class Pool {
         if (condition()) {
           return true;
         }
-        pause();
+        spin_once();
       }
       // Whoever is waited for may be waiting for this processor.
       std::this_thread::yield();
