@@ -9,6 +9,7 @@
 #include "cpu/isa/kernels.h"
 #include "cpu/thread_pool.h"
 #include "mlx/version.h"
+#include "plain_call.h"
 #include "primitive.h"
 
 namespace nb = nanobind;
@@ -67,6 +68,8 @@ NB_MODULE(_ext, m) {
       "output_padding"_a,
       "groups"_a,
       "stream"_a = nb::none());
+
+  bind_plain_call(m);
 
   m.def(
       "output_shape",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 
@@ -20,10 +21,14 @@ template <typename... Parts>
   throw std::invalid_argument(text.str());
 }
 
+Dims unpad(int rank, const Triple& values) {
+  return Dims(values.end() - rank, values.end());
+}
+
 void check_range(
     int rank,
     const char* what,
-    const Dims& values,
+    const Triple& values,
     int64_t least) {
   for (auto value : values) {
     if (value < least) {
@@ -35,7 +40,7 @@ void check_range(
           ". Got ",
           what,
           " ",
-          to_string(values),
+          to_string(unpad(rank, values)),
           ".");
     }
     if (value > kMaxDim) {
@@ -45,13 +50,13 @@ void check_range(
           " must be less than 2^31. Got ",
           what,
           " ",
-          to_string(values),
+          to_string(unpad(rank, values)),
           ".");
     }
   }
 }
 
-Triple pad(const Dims& values, int64_t fill) {
+Triple pad(std::span<const int64_t> values, int64_t fill) {
   Triple padded{fill, fill, fill};
   std::copy(
       values.begin(), values.end(), padded.begin() + (kAxes - values.size()));
@@ -61,11 +66,7 @@ Triple pad(const Dims& values, int64_t fill) {
 // The spatial part of an array shape (first and last entries are channels,
 // batch or features).
 Triple spatial(const Dims& shape) {
-  return pad(Dims(shape.begin() + 1, shape.end() - 1), 1);
-}
-
-Dims unpad(int rank, const Triple& values) {
-  return Dims(values.end() - rank, values.end());
+  return pad(std::span(shape).subspan(1, shape.size() - 2), 1);
 }
 
 Geometry unbound(const Window& window) {
@@ -162,33 +163,7 @@ Window make_window(
           ".");
     }
   }
-  check_range(rank, "stride", stride, 1);
-  check_range(rank, "padding", padding_lo, 0);
-  check_range(rank, "padding", padding_hi, 0);
-  check_range(rank, "dilation", dilation, 1);
-  check_range(rank, "output_padding", output_padding, 0);
-  for (int axis = 0; axis < rank; ++axis) {
-    if (output_padding[axis] >= std::max(stride[axis], dilation[axis])) {
-      fail(
-          rank,
-          "output_padding must be smaller than stride or dilation. Got "
-          "output_padding ",
-          to_string(output_padding),
-          ", stride ",
-          to_string(stride),
-          ", dilation ",
-          to_string(dilation),
-          ".");
-    }
-  }
-  if (groups < 1 || groups > kMaxDim) {
-    fail(
-        rank,
-        "groups must be at least 1 and less than 2^31. Got groups ",
-        groups,
-        ".");
-  }
-  return {
+  Window window{
       rank,
       pad(stride, 1),
       pad(padding_lo, 0),
@@ -196,6 +171,39 @@ Window make_window(
       pad(dilation, 1),
       pad(output_padding, 0),
       groups};
+  check_window(window);
+  return window;
+}
+
+void check_window(const Window& window) {
+  int rank = window.rank;
+  check_range(rank, "stride", window.stride, 1);
+  check_range(rank, "padding", window.padding_lo, 0);
+  check_range(rank, "padding", window.padding_hi, 0);
+  check_range(rank, "dilation", window.dilation, 1);
+  check_range(rank, "output_padding", window.output_padding, 0);
+  for (int axis = 0; axis < kAxes; ++axis) {
+    if (window.output_padding[axis] >=
+        std::max(window.stride[axis], window.dilation[axis])) {
+      fail(
+          rank,
+          "output_padding must be smaller than stride or dilation. Got "
+          "output_padding ",
+          to_string(unpad(rank, window.output_padding)),
+          ", stride ",
+          to_string(unpad(rank, window.stride)),
+          ", dilation ",
+          to_string(unpad(rank, window.dilation)),
+          ".");
+    }
+  }
+  if (window.groups < 1 || window.groups > kMaxDim) {
+    fail(
+        rank,
+        "groups must be at least 1 and less than 2^31. Got groups ",
+        window.groups,
+        ".");
+  }
 }
 
 Geometry
@@ -265,8 +273,8 @@ bind_output(const Window& window, const Dims& input, const Dims& weight) {
         ".");
   }
   // In double: the product may be beyond every integer.
-  double elements = 1;
-  for (auto size : result_shape(Contraction::Output, rank, g)) {
+  double elements = static_cast<double>(g.batch) * static_cast<double>(g.c_out);
+  for (auto size : g.out) {
     elements *= static_cast<double>(size);
   }
   if (elements > kMaxElements) {
@@ -322,9 +330,9 @@ void check_bias(const Window& window, const Dims& bias, const Dims& weight) {
 
 Dims result_shape(Contraction contraction, int rank, const Geometry& g) {
   auto join = [&](int64_t first, const Triple& middle, int64_t last) {
-    Dims shape = unpad(rank, middle);
-    shape.insert(shape.begin(), first);
-    shape.push_back(last);
+    Dims shape(rank + 2, first);
+    std::copy(middle.end() - rank, middle.end(), shape.begin() + 1);
+    shape.back() = last;
     return shape;
   };
   switch (contraction) {

@@ -75,6 +75,9 @@ Window make_window(
     const Dims& output_padding,
     int64_t groups);
 
+// Throws std::invalid_argument where an attribute breaks a rule.
+void check_window(const Window& window);
+
 // Checks the shapes of a call, (N, *spatial, C_in) and (C_out, *kernel,
 // C_in / groups), against the window and each other; throws
 // std::invalid_argument.

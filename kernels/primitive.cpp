@@ -17,10 +17,10 @@ mx::Shape shape(const Dims& sizes) {
 mx::array build(
     Contraction contraction,
     const Window& window,
+    const Geometry& geometry,
     const cpu::Algorithm* forced,
     mx::Stream stream,
     std::vector<mx::array> operands) {
-  auto geometry = bind(contraction, window, operands[0], operands[1]);
   auto dtype = operands[0].dtype();
   for (auto& operand : operands) {
     if (operand.dtype() != dtype) {
@@ -34,9 +34,13 @@ mx::array build(
       {contraction, geometry, cpu::scalar_of(dtype), operands.size() > 2},
       window.rank);
   // The backends read plain row-major arrays. A copy, where one is needed, is
-  // an operation of the graph like any other.
+  // an operation of the graph like any other; what is known to be plain is
+  // spared it. Strides of tracers are not yet theirs.
   for (auto& operand : operands) {
-    operand = mx::contiguous(operand, false, stream);
+    if (operand.status() == mx::array::unscheduled || operand.is_tracer() ||
+        !operand.flags().row_contiguous) {
+      operand = mx::contiguous(operand, false, stream);
+    }
   }
   return mx::array(
       shape(result_shape(contraction, window.rank, geometry)),
@@ -107,7 +111,7 @@ mx::array conv_transpose(
     mx::StreamOrDevice stream_or_device) {
   auto dtype = result_dtype(input, weight, bias, window.rank);
   // Checked before the casts below become part of the graph.
-  bind_output(window, dims(input), dims(weight));
+  auto geometry = bind_output(window, dims(input), dims(weight));
   if (bias) {
     check_bias(window, dims(*bias), dims(weight));
   }
@@ -118,7 +122,12 @@ mx::array conv_transpose(
     operands.push_back(mx::astype(*bias, dtype, stream));
   }
   return build(
-      Contraction::Output, window, forced, stream, std::move(operands));
+      Contraction::Output,
+      window,
+      geometry,
+      forced,
+      stream,
+      std::move(operands));
 }
 
 mx::array ConvTranspose::contract(
@@ -130,7 +139,13 @@ mx::array ConvTranspose::contract(
   if (bias) {
     operands.push_back(*bias);
   }
-  return build(contraction, window_, forced_, stream(), std::move(operands));
+  return build(
+      contraction,
+      window_,
+      bind(contraction, window_, first, second),
+      forced_,
+      stream(),
+      std::move(operands));
 }
 
 const char* ConvTranspose::name() const {

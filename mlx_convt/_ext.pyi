@@ -24,6 +24,20 @@ def conv_transpose(
     | mlx.core.DeviceType
     | None = ...,
 ) -> mlx.core.array: ...
+def plain_call(
+    rank: int,
+    input: object | None,
+    weight: object | None,
+    stride: object | None,
+    padding: object | None,
+    dilation: object | None,
+    output_padding: object | None,
+    groups: object | None,
+    bias: object | None,
+    stream: object | None,
+) -> mlx.core.array | None:
+    """conv_transpose for arguments of the usual forms; None for any other."""
+
 def output_shape(
     input: mlx.core.array,
     weight: mlx.core.array,

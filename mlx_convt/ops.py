@@ -258,6 +258,21 @@ def _conv_transpose(
     output_size: Ints | None,
     stream: StreamOrDevice,
 ) -> mx.array:
+    if output_size is None and not native.active():
+        result = _ext.plain_call(
+            rank,
+            input,
+            weight,
+            stride,
+            padding,
+            dilation,
+            output_padding,
+            groups,
+            bias,
+            stream,
+        )
+        if result is not None:
+            return result
     name = f"conv_transpose{rank}d"
     check_array(name, "input", input)
     check_array(name, "weight", weight)

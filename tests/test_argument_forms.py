@@ -130,3 +130,50 @@ def test_what_is_not_an_array(what, value, kind):
     assert str(error.value) == (
         f"[conv_transpose1d] {what} must be an mlx.core.array. Got {kind}."
     )
+
+
+X, W = mx.zeros((1, 4, 4, 2)), mx.zeros((2, 3, 3, 2))
+PLAIN = {
+    "rank": 2,
+    "input": X,
+    "weight": W,
+    "stride": (2, 2),
+    "padding": 1,
+    "dilation": [1, 1],
+    "output_padding": 0,
+    "groups": 1,
+    "bias": None,
+    "stream": None,
+}
+RARE = [
+    ("input", np.zeros((1, 4, 4, 2))),
+    ("bias", [0.0, 0.0]),
+    ("stream", "cpu"),
+    ("padding", "same"),
+    ("padding", ((1, 1), (0, 1))),
+    ("stride", np.int64(2)),
+    ("stride", True),
+    ("stride", 0),
+    ("stride", (2,)),
+    ("stride", [1, 2, 3]),
+    ("stride", (2, 2**31)),
+    ("stride", 2**64),
+    ("padding", -1),
+    ("output_padding", -1),
+    ("dilation", (1, 0)),
+    ("groups", 0),
+    ("groups", 1.0),
+]
+
+
+def test_plain_forms_are_read_at_once():
+    result = mlx_convt._ext.plain_call(**PLAIN)
+    expected = mlx_convt.conv_transpose2d(
+        X, W, np.int64(2), ((1, 1), (1, 1)), stream=mx.cpu
+    )
+    assert result.shape == expected.shape
+
+
+@pytest.mark.parametrize(("name", "value"), RARE, ids=str)
+def test_rare_forms_are_left_to_python(name, value):
+    assert mlx_convt._ext.plain_call(**PLAIN | {name: value}) is None

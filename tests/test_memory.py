@@ -1,5 +1,8 @@
 """Memory beyond the operands and the result: packed weights and scratch."""
 
+import mmap
+import pathlib
+import re
 import sys
 
 import pytest
@@ -48,3 +51,67 @@ def test_scratch_does_not_grow_with_the_map(contraction, groups):
     assert done.returncode == 0, done.stderr
     # A matrix of every tap at every position would hold 180 MB.
     assert int(done.stdout) < 8 * MEGABYTE
+
+
+HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+ADVISED = """
+import mlx.core as mx
+import numpy as np
+import mlx_convt
+
+def advised(result):
+    # The bytes of the result in mappings with the flag that the advice sets.
+    begin, bytes = np.asarray(result).ctypes.data, 0
+    with open("/proc/self/smaps") as maps:
+        for line in maps:
+            first, *rest = line.split()
+            if first == "VmFlags:" and "hg" in rest:
+                low, high = max(low, begin), min(high, begin + result.nbytes)
+                bytes += max(high - low, 0)
+            elif "-" in first:
+                low, high = (int(n, 16) for n in first.split("-"))
+    return bytes
+
+for pixels in (64, 512):
+    x = mx.ones((1, pixels, pixels, 4))
+    y = mlx_convt.conv_transpose2d(x, mx.ones((32, 2, 2, 4)), stride=2)
+    mx.eval(y)
+    assert mx.all(y == 4).item()
+    print(y.nbytes - advised(y))
+"""
+
+
+@pytest.mark.skipif(not HUGE_PAGES.exists(), reason="no huge pages to advise")
+def test_large_results_are_advised_to_be_huge_pages():
+    done = run_python(ADVISED)
+    assert done.returncode == 0, done.stderr
+    small, large = map(int, done.stdout.split())
+    assert small == 2**21
+    assert large < 2 * mmap.PAGESIZE  # what is no whole page
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits address space")
+def test_no_memory_for_packed_weights():
+    code = """
+import resource
+import mlx.core as mx
+import mlx_convt
+
+x, w = mx.ones((1, 32, 32, 1024)), mx.ones((64, 32, 32, 1024))
+result = mlx_convt.conv_transpose2d(x, w, padding=16)
+mx.eval(x, w)
+with open("/proc/self/statm") as sizes:
+    used = int(sizes.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
+try:
+    mx.eval(result)
+except RuntimeError as error:
+    print(error)
+"""
+    done = run_python(code, MLX_CONVT_ALGORITHM="polyphase")
+    assert re.fullmatch(
+        r"\[conv_transpose2d\] no memory for \d+ bytes of packed weights or "
+        r"sums\.\n",
+        done.stdout,
+    ), done.stdout + done.stderr

@@ -2,9 +2,11 @@
 
 #include "../primitive.h"
 #include "algorithms.h"
+#include "huge_pages.h"
 #include "isa/kernels.h"
 #include "mlx/allocator.h"
 #include "mlx/backend/cpu/encoder.h"
+#include "scratch.h"
 #include "thread_pool.h"
 
 namespace mlx_convt {
@@ -54,6 +56,9 @@ void ConvTranspose::eval_cpu(
          << ".";
     throw std::runtime_error(text.str());
   }
+  // Freed results up to mx.set_cache_limit are MLX's to reuse; others are
+  // fresh.
+  cpu::advise_huge_pages(data.buffer().raw_ptr(), result.nbytes());
   result.set_data(std::move(data));
   if (result.size() == 0) {
     return;
@@ -68,8 +73,14 @@ void ConvTranspose::eval_cpu(
     encoder.set_input_array(input);
   }
   encoder.set_output_array(result);
-  encoder.dispatch([forced = forced_, problem, buffers] {
-    cpu::run(forced, problem, buffers);
+  encoder.dispatch([forced = forced_, problem, buffers, rank = window_.rank] {
+    try {
+      cpu::run(forced, problem, buffers);
+    } catch (const cpu::NoMemory& error) {
+      throw std::runtime_error(
+          "[" + function_name(rank) + "] no memory for " +
+          std::to_string(error.bytes) + " bytes of packed weights or sums.");
+    }
   });
 }
 

@@ -5,6 +5,8 @@
 #include <memory>
 #include <new>
 
+#include "huge_pages.h"
+
 namespace mlx_convt::cpu {
 
 inline constexpr std::size_t kAlignment = 64;
@@ -18,11 +20,23 @@ struct AlignedDelete {
 template <typename T>
 using AlignedArray = std::unique_ptr<T[], AlignedDelete>;
 
+// Packed weights or scratch that the system has no memory for.
+struct NoMemory : std::bad_alloc {
+  explicit NoMemory(std::size_t bytes) : bytes(bytes) {}
+  std::size_t bytes;
+};
+
 // Uninitialised; T is a plain number.
 template <typename T>
 AlignedArray<T> make_aligned(std::size_t count) {
-  return AlignedArray<T>(static_cast<T*>(
-      ::operator new(count * sizeof(T), std::align_val_t(kAlignment))));
+  std::size_t bytes = count * sizeof(T);
+  void* data =
+      ::operator new(bytes, std::align_val_t(kAlignment), std::nothrow);
+  if (!data) {
+    throw NoMemory(bytes);
+  }
+  advise_huge_pages(data, bytes);
+  return AlignedArray<T>(static_cast<T*>(data));
 }
 
 enum class Slot { PanelA, PanelB, Sums, Init, Count };
