@@ -64,5 +64,22 @@ inline void transpose_block(typename VectorOf<T, Bytes>::type* rows) {
   }
 }
 
+// Lane l of the result is lane order[l] of v.
+#ifdef __clang__
+template <typename V, typename I>
+inline V shuffle(V v, I order) {
+  V result;
+  for (unsigned l = 0; l < sizeof(V) / sizeof(v[0]); ++l) {
+    result[l] = v[order[l]];
+  }
+  return result;
+}
+#else
+template <typename V, typename I>
+inline V shuffle(V v, I order) {
+  return __builtin_shuffle(v, order);
+}
+#endif
+
 } // namespace
 } // namespace mlx_convt::cpu

@@ -1,0 +1,247 @@
+// Output and InputGrad, a lane per channel of the result.
+#pragma once
+
+#include "lane_walk.h"
+#include "thread_pool.h"
+
+namespace mlx_convt::cpu {
+
+template <typename S>
+class LaneCorrelation {
+  using T = Acc<S>;
+
+ public:
+  LaneCorrelation(const Problem& problem, const Buffers& buffers, const Walk& walk)
+      : g_(problem.geometry),
+        is_output_(problem.contraction == Contraction::Output),
+        source_(static_cast<const S*>(is_output_ ? buffers.first : buffers.second)),
+        result_(static_cast<S*>(buffers.result)),
+        walk_(walk),
+        lanes_(walk.lanes) {
+    pack_weights(static_cast<const S*>(is_output_ ? buffers.second : buffers.first));
+    init_ = make_aligned<T>(lanes_.period());
+    std::fill_n(init_.get(), lanes_.period(), T(0));
+    if (buffers.bias) {
+      copies<S>().widen(
+          init_.get(), static_cast<const S*>(buffers.bias), lanes_.channels);
+      repeat(init_.get());
+    }
+  }
+
+  void run() {
+    auto& axes = walk_.plan.axes;
+    double work = double(g_.batch * g_.in_pixels() * g_.taps()) *
+            double(lanes_.channels * lanes_.planes) +
+        double(g_.batch) * double(g_.in_pixels() * g_.c_in + g_.out_pixels() * g_.c_out);
+    auto count = static_cast<int64_t>(walk_.blocks.size());
+    parallel_for(count, work, [&](int64_t i) {
+      LaneField<S> field(
+          source_,
+          {axes[0][0].source_extent, axes[1][0].source_extent, axes[2][0].source_extent},
+          g_.batch,
+          lanes_,
+          axes[2][0].source_step,
+          walk_.residues,
+          Slot::PanelA);
+      Block(*this, walk_.blocks[i], field).run();
+    });
+  }
+
+ private:
+  // A source line that meets a row of the result, and the weights there.
+  struct Meeting {
+    const T* line;
+    int64_t plane;
+    int64_t kernel;
+  };
+
+  class Block {
+   public:
+    Block(const LaneCorrelation& all, const LaneBlock& block, LaneField<S>& field)
+        : all_(all),
+          walk_(all.walk_),
+          lanes_(all.lanes_),
+          block_(block),
+          field_(field),
+          phases_(static_cast<int64_t>(walk_.lines.size())) {
+      field.start(walk_.window(block));
+    }
+
+    void run() {
+      for (int64_t y = block_.y.first; y < block_.y.last; ++y) {
+        meet(y);
+        auto& axis = *walk_.lines[0].axis;
+        int64_t row = (block_.image * walk_.plan.axes[0][0].dest_extent + block_.z) *
+                walk_.plan.axes[1][0].dest_extent + y;
+        S* to = all_.result_ + row * axis.dest_extent * lanes_.channels;
+        if (lanes_.spans_pixels()) {
+          run_lines(to);
+        } else {
+          run_rows(to);
+        }
+      }
+    }
+
+   private:
+    // Collects the lines that reach row y.
+    void meet(int64_t y) {
+      meetings_.clear();
+      int64_t z_position, y_position;
+      auto& z_axis = walk_.phase_of(0, block_.z, &z_position);
+      auto& y_axis = walk_.phase_of(1, y, &y_position);
+      Range zs = Walk::live(z_axis, z_position);
+      Range ys = Walk::live(y_axis, y_position);
+      for (int64_t i = zs.first; i < zs.last; ++i) {
+        auto& z_tap = z_axis.taps[i];
+        for (int64_t j = ys.first; j < ys.last; ++j) {
+          auto& y_tap = y_axis.taps[j];
+          const T* line = field_.line(
+              i,
+              z_position * z_axis.source_step + z_tap.offset,
+              y_position * y_axis.source_step + y_tap.offset);
+          int64_t kernel = (z_tap.kernel * all_.g_.kernel[1] + y_tap.kernel) * all_.g_.kernel[2];
+          for (int64_t plane = 0; plane < lanes_.planes; ++plane) {
+            meetings_.push_back({line, plane, kernel});
+          }
+        }
+      }
+    }
+
+    // The positions' taps, for a run that starts at `position`.
+    void collect(const LinePlan& line, const Range& taps, int64_t position) {
+      taps_.clear();
+      int64_t step = lanes_.spans_pixels() ? 1 : line.axis->source_step;
+      for (auto& meeting : meetings_) {
+        for (int64_t t = taps.first; t < taps.last; ++t) {
+          auto& tap = line.taps[t];
+          taps_.push_back(
+              {meeting.line +
+                   field_.offset(tap.residue, meeting.plane, position * step + tap.x),
+               ((meeting.kernel + tap.kernel) * lanes_.planes + meeting.plane) * lanes_.period() +
+                   block_.slice.first});
+        }
+      }
+    }
+
+    void correlate(int64_t positions, int64_t channels, int64_t step, T* to, int64_t to_step) const {
+      kernels<T>().correlate(
+          {taps_.data(), static_cast<int64_t>(taps_.size()), positions, channels, step},
+          all_.weights_.get(),
+          all_.init_.get() + block_.slice.first,
+          to,
+          to_step);
+    }
+
+    // Channels fill vectors: every position of every phase to its place.
+    void run_rows(S* to) {
+      int64_t width = block_.slice.count;
+      int64_t dest = block_.x.first * phases_;
+      int64_t dest_last = std::min(block_.x.last * phases_, walk_.lines[0].axis->dest_extent);
+      S* result = to + dest * lanes_.channels + block_.slice.first;
+      T* sums;
+      int64_t pixel;
+      if constexpr (std::is_same_v<S, T>) {
+        sums = result;
+        pixel = lanes_.channels;
+      } else {
+        sums = scratch<T>(Slot::Sums, (dest_last - dest) * width);
+        pixel = width;
+      }
+      for (int64_t phase = 0; phase < phases_; ++phase) {
+        auto& line = walk_.lines[phase];
+        for (auto& segment : line.segments) {
+          int64_t first = std::max(segment.positions.first, block_.x.first);
+          int64_t last = std::min(segment.positions.last, block_.x.last);
+          if (first < last) {
+            collect(line, segment.taps, first);
+            correlate(
+                last - first,
+                width,
+                line.axis->source_step * field_.pixel_step(),
+                sums + (first * phases_ + phase - dest) * pixel,
+                phases_ * pixel);
+          }
+        }
+      }
+      if constexpr (!std::is_same_v<S, T>) {
+        int64_t pixels = dest_last - dest;
+        if (width == lanes_.channels) {
+          return copies<S>().narrow(result, sums, pixels * width);
+        }
+        for (int64_t i = 0; i < pixels; ++i) {
+          copies<S>().narrow(result + i * lanes_.channels, sums + i * width, width);
+        }
+      }
+    }
+
+    // Vectors span pixels: a line of each phase, then all of them in turns.
+    void run_lines(S* to) {
+      int64_t period = lanes_.period();
+      int64_t most = block_.x.last - block_.x.first;
+      int64_t line_length = lane_divide_up(most, lanes_.repeat) * period;
+      int64_t slack = kernels<T>().lanes;
+      T* sums = scratch<T>(Slot::Sums, phases_ * line_length + slack);
+      for (int64_t phase = 0; phase < phases_; ++phase) {
+        auto& line = walk_.lines[phase];
+        collect(line, line.segments[0].taps, block_.x.first);
+        correlate(line_length / period, period, period, sums + phase * line_length, period);
+      }
+      int64_t dest = block_.x.first * phases_;
+      int64_t dest_last = std::min(block_.x.last * phases_, walk_.lines[0].axis->dest_extent);
+      if (phases_ > 1) {
+        T* mixed = scratch<T>(Slot::PanelB, phases_ * line_length + slack);
+        kernels<T>().interleave(mixed, sums, line_length, phases_, most, lanes_.channels);
+        sums = mixed;
+      }
+      copies<S>().narrow(to + dest * lanes_.channels, sums, (dest_last - dest) * lanes_.channels);
+    }
+
+    const LaneCorrelation& all_;
+    const Walk& walk_;
+    const Lanes& lanes_;
+    const LaneBlock& block_;
+    LaneField<S>& field_;
+    int64_t phases_;
+    std::vector<Meeting> meetings_;
+    std::vector<LaneTap<T>> taps_;
+  };
+
+  void repeat(T* values) const {
+    for (int64_t i = lanes_.channels; i < lanes_.period(); ++i) {
+      values[i] = values[i - lanes_.channels];
+    }
+  }
+
+  // Rows of result channels, one per (tap, plane).
+  void pack_weights(const S* from) {
+    int64_t rows = g_.taps() * lanes_.planes;
+    int64_t period = lanes_.period();
+    weights_ = make_aligned<T>(rows * period);
+    std::vector<T> line(g_.taps() * g_.group_in());
+    for (int64_t o = 0; o < g_.c_out; ++o) {
+      copies<S>().widen(line.data(), from + o * line.size(), line.size());
+      for (int64_t k = 0; k < g_.taps(); ++k) {
+        for (int64_t i = 0; i < g_.group_in(); ++i) {
+          int64_t row = is_output_ ? k * g_.group_in() + i
+                                   : k * g_.group_out() + o % g_.group_out();
+          int64_t channel = is_output_ ? o : o / g_.group_out() * g_.group_in() + i;
+          weights_[row * period + channel] = line[k * g_.group_in() + i];
+        }
+      }
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+      repeat(weights_.get() + row * period);
+    }
+  }
+
+  const Geometry& g_;
+  bool is_output_;
+  const S* source_;
+  S* result_;
+  const Walk& walk_;
+  const Lanes& lanes_;
+  AlignedArray<T> weights_;
+  AlignedArray<T> init_;
+};
+
+} // namespace mlx_convt::cpu
