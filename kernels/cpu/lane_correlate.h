@@ -29,51 +29,47 @@ class LaneCorrelation {
   }
 
   void run() {
-    auto& axes = walk_.plan.axes;
     double work = double(g_.batch * g_.in_pixels() * g_.taps()) *
             double(lanes_.channels * lanes_.planes) +
         double(g_.batch) * double(g_.in_pixels() * g_.c_in + g_.out_pixels() * g_.c_out);
     auto count = static_cast<int64_t>(walk_.blocks.size());
-    parallel_for(count, work, [&](int64_t i) {
-      LaneField<S> field(
-          source_,
-          {axes[0][0].source_extent, axes[1][0].source_extent, axes[2][0].source_extent},
-          g_.batch,
-          lanes_,
-          axes[2][0].source_step,
-          walk_.residues,
-          Slot::PanelA);
-      Block(*this, walk_.blocks[i], field).run();
+    int64_t shares = std::min(count, kShares);
+    parallel_for(shares, work, [&](int64_t i) {
+      Worker worker(*this);
+      for (int64_t b = count * i / shares; b < count * (i + 1) / shares; ++b) {
+        worker.run(walk_.blocks[b]);
+      }
     });
   }
 
  private:
-  // A source line that meets a row of the result, and the weights there.
-  struct Meeting {
-    const T* line;
-    int64_t plane;
-    int64_t kernel;
-  };
+  // Enough for an even split over a desktop's cores.
+  static constexpr int64_t kShares = 64;
 
-  class Block {
+  class Worker {
    public:
-    Block(const LaneCorrelation& all, const LaneBlock& block, LaneField<S>& field)
+    explicit Worker(const LaneCorrelation& all)
         : all_(all),
           walk_(all.walk_),
           lanes_(all.lanes_),
-          block_(block),
-          field_(field),
-          phases_(static_cast<int64_t>(walk_.lines.size())) {
-      field.start(walk_.window(block));
-    }
+          field_(
+              all.source_,
+              walk_.source_extent(),
+              all.g_.batch,
+              lanes_,
+              walk_.plan.axes[2][0].source_step,
+              walk_.residues,
+              Slot::PanelA),
+          phases_(static_cast<int64_t>(walk_.lines.size())) {}
 
-    void run() {
+    void run(const LaneBlock& block) {
+      block_ = block;
+      field_.start(walk_.window(block));
+      walk_.offsets(field_, offsets_);
       for (int64_t y = block_.y.first; y < block_.y.last; ++y) {
         meet(y);
-        auto& axis = *walk_.lines[0].axis;
-        int64_t row = (block_.image * walk_.plan.axes[0][0].dest_extent + block_.z) *
-                walk_.plan.axes[1][0].dest_extent + y;
-        S* to = all_.result_ + row * axis.dest_extent * lanes_.channels;
+        S* to = all_.result_ +
+            walk_.dest_line(block_.image, block_.z, y) * lanes_.channels;
         if (lanes_.spans_pixels()) {
           run_lines(to);
         } else {
@@ -85,7 +81,7 @@ class LaneCorrelation {
    private:
     // Collects the lines that reach row y.
     void meet(int64_t y) {
-      meetings_.clear();
+      taps_.clear();
       int64_t z_position, y_position;
       auto& z_axis = walk_.phase_of(0, block_.z, &z_position);
       auto& y_axis = walk_.phase_of(1, y, &y_position);
@@ -99,33 +95,40 @@ class LaneCorrelation {
               i,
               z_position * z_axis.source_step + z_tap.offset,
               y_position * y_axis.source_step + y_tap.offset);
-          int64_t kernel = (z_tap.kernel * all_.g_.kernel[1] + y_tap.kernel) * all_.g_.kernel[2];
+          int64_t kernel =
+              (z_tap.kernel * all_.g_.kernel[1] + y_tap.kernel) *
+              all_.g_.kernel[2];
           for (int64_t plane = 0; plane < lanes_.planes; ++plane) {
-            meetings_.push_back({line, plane, kernel});
+            int64_t row = kernel * lanes_.planes + plane;
+            taps_.add(
+                line + field_.plane_offset(plane),
+                row * lanes_.period() + block_.slice.first);
           }
         }
       }
     }
 
-    // The positions' taps, for a run that starts at `position`.
-    void collect(const LinePlan& line, const Range& taps, int64_t position) {
-      taps_.clear();
-      int64_t step = lanes_.spans_pixels() ? 1 : line.axis->source_step;
-      for (auto& meeting : meetings_) {
-        for (int64_t t = taps.first; t < taps.last; ++t) {
-          auto& tap = line.taps[t];
-          taps_.push_back(
-              {meeting.line +
-                   field_.offset(tap.residue, meeting.plane, position * step + tap.x),
-               ((meeting.kernel + tap.kernel) * lanes_.planes + meeting.plane) * lanes_.period() +
-                   block_.slice.first});
-        }
-      }
-    }
-
-    void correlate(int64_t positions, int64_t channels, int64_t step, T* to, int64_t to_step) const {
+    // Positions from `first` on, all of which the phase's taps reach.
+    void correlate(
+        int64_t phase,
+        const Range& taps,
+        int64_t first,
+        int64_t positions,
+        int64_t channels,
+        int64_t step,
+        T* to,
+        int64_t to_step) {
+      int64_t source_step =
+          lanes_.spans_pixels() ? 1 : walk_.lines[phase].axis->source_step;
+      auto run = taps_.run(
+          offsets_[phase].data() + taps.first,
+          taps.last - taps.first,
+          field_.x_offset(first * source_step));
+      run.positions = positions;
+      run.channels = channels;
+      run.step = step;
       kernels<T>().correlate(
-          {taps_.data(), static_cast<int64_t>(taps_.size()), positions, channels, step},
+          run,
           all_.weights_.get(),
           all_.init_.get() + block_.slice.first,
           to,
@@ -153,8 +156,10 @@ class LaneCorrelation {
           int64_t first = std::max(segment.positions.first, block_.x.first);
           int64_t last = std::min(segment.positions.last, block_.x.last);
           if (first < last) {
-            collect(line, segment.taps, first);
             correlate(
+                phase,
+                segment.taps,
+                first,
                 last - first,
                 width,
                 line.axis->source_step * field_.pixel_step(),
@@ -183,8 +188,15 @@ class LaneCorrelation {
       T* sums = scratch<T>(Slot::Sums, phases_ * line_length + slack);
       for (int64_t phase = 0; phase < phases_; ++phase) {
         auto& line = walk_.lines[phase];
-        collect(line, line.segments[0].taps, block_.x.first);
-        correlate(line_length / period, period, period, sums + phase * line_length, period);
+        correlate(
+            phase,
+            line.segments[0].taps,
+            block_.x.first,
+            line_length / period,
+            period,
+            period,
+            sums + phase * line_length,
+            period);
       }
       int64_t dest = block_.x.first * phases_;
       int64_t dest_last = std::min(block_.x.last * phases_, walk_.lines[0].axis->dest_extent);
@@ -199,11 +211,11 @@ class LaneCorrelation {
     const LaneCorrelation& all_;
     const Walk& walk_;
     const Lanes& lanes_;
-    const LaneBlock& block_;
-    LaneField<S>& field_;
+    LaneField<S> field_;
     int64_t phases_;
-    std::vector<Meeting> meetings_;
-    std::vector<LaneTap<T>> taps_;
+    LaneBlock block_{};
+    std::vector<std::vector<Walk::TapOffsets>> offsets_;
+    LaneTaps<T> taps_;
   };
 
   void repeat(T* values) const {

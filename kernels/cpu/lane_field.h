@@ -87,13 +87,11 @@ class LaneField {
             std::is_same_v<S, T> && lanes.is_identity() &&
             !lanes.spans_pixels()) {}
 
-  bool is_in_place() const {
-    return in_place_;
-  }
-
   void start(const Window3& window) {
     w_ = window;
     if (in_place_) {
+      w_.x_first = 0;
+      pixel_ = channels_;
       return;
     }
     pixel_ = window.slice.count;
@@ -115,7 +113,7 @@ class LaneField {
 
   // Distance of neighbouring positions' pixels.
   int64_t pixel_step() const {
-    return in_place_ ? channels_ : pixel_;
+    return pixel_;
   }
 
   // A line; `z_slot` is where the line is kept.
@@ -138,11 +136,16 @@ class LaneField {
     return to;
   }
 
-  // Offset in a line: of pixel x, or of pixel x * step + residue.
-  int64_t offset(int64_t residue_index, int64_t plane, int64_t x) const {
-    return in_place_ ? x * channels_
-                     : (residue_index * lanes_.planes + plane) * plane_ +
-            (x - w_.x_first) * pixel_;
+  // Offsets of a value in a line are sums of these: of its plane, its residue
+  // and its pixel, or where lanes span pixels, of x in x * step + residue.
+  int64_t plane_offset(int64_t plane) const {
+    return plane * plane_;
+  }
+  int64_t residue_offset(int64_t index) const {
+    return index * lanes_.planes * plane_;
+  }
+  int64_t x_offset(int64_t x) const {
+    return (x - w_.x_first) * pixel_;
   }
 
  private:

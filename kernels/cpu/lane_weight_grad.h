@@ -34,8 +34,9 @@ class LaneWeightGrad {
     parallel_for(shares, work, [&](int64_t i) {
       T* own = sums.get() + i * size;
       std::fill_n(own, size, T(0));
+      Worker worker(*this, own);
       for (int64_t b = count * i / shares; b < count * (i + 1) / shares; ++b) {
-        add(walk_.blocks[b], own);
+        worker.add(walk_.blocks[b]);
       }
     });
     for (int64_t i = 1; i < shares; ++i) {
@@ -50,73 +51,113 @@ class LaneWeightGrad {
   static constexpr int64_t kShares = 16;
   static constexpr int64_t kSumsBytes = 4 << 20;
 
-  void add(const LaneBlock& block, T* sums) const {
-    LaneField<S> y_field(
-        y_, g_.out, g_.batch, y_lanes_, g_.stride[2], walk_.residues, Slot::PanelA);
-    LaneField<S> x_field(x_, g_.in, g_.batch, lanes_, 1, {0}, Slot::PanelB);
-    y_field.start(walk_.window(block));
-    int64_t positions = block.x.last - block.x.first;
-    x_field.start(
-        {block.image,
-         block.slice,
-         1,
-         block.y.first,
-         block.y.last - block.y.first,
-         block.x.first,
-         lane_divide_up(positions, lanes_.repeat) * lanes_.repeat});
-    auto& z_axis = walk_.plan.axes[0][0];
-    auto& y_axis = walk_.plan.axes[1][0];
-    auto& line = walk_.lines[0];
-    Range zs = Walk::live(z_axis, block.z);
-    std::vector<LaneTap<T>> taps;
-    for (int64_t y = block.y.first; y < block.y.last; ++y) {
-      Range ys = Walk::live(y_axis, y);
-      if (zs.first >= zs.last || ys.first >= ys.last) {
-        continue;
-      }
-      const T* x_line = x_field.line(0, block.z, y);
-      for (auto& segment : line.segments) {
-        int64_t first = std::max(segment.positions.first, block.x.first);
-        int64_t last = std::min(segment.positions.last, block.x.last);
-        if (first >= last) {
+  class Worker {
+   public:
+    Worker(const LaneWeightGrad& all, T* sums)
+        : g_(all.g_),
+          walk_(all.walk_),
+          lanes_(all.lanes_),
+          sums_(sums),
+          y_field_(
+              all.y_,
+              g_.out,
+              g_.batch,
+              all.y_lanes_,
+              g_.stride[2],
+              walk_.residues,
+              Slot::PanelA),
+          x_field_(all.x_, g_.in, g_.batch, lanes_, 1, {0}, Slot::PanelB) {}
+
+    void add(const LaneBlock& block) {
+      int64_t positions = block.x.last - block.x.first;
+      y_field_.start(walk_.window(block));
+      x_field_.start(
+          {block.image,
+           block.slice,
+           1,
+           block.y.first,
+           block.y.last - block.y.first,
+           block.x.first,
+           lane_divide_up(positions, lanes_.repeat) * lanes_.repeat});
+      walk_.offsets(y_field_, offsets_);
+      for (int64_t y = block.y.first; y < block.y.last; ++y) {
+        meet(block, y);
+        if (taps_.is_empty()) {
           continue;
         }
-        taps.clear();
-        int64_t start = first * (lanes_.spans_pixels() ? 1 : g_.stride[2]);
-        for (int64_t i = zs.first; i < zs.last; ++i) {
-          for (int64_t j = ys.first; j < ys.last; ++j) {
-            const T* y_line = y_field.line(
-                i,
-                block.z * z_axis.source_step + z_axis.taps[i].offset,
-                y * y_axis.source_step + y_axis.taps[j].offset);
-            for (int64_t t = segment.taps.first; t < segment.taps.last; ++t) {
-              auto& tap = line.taps[t];
-              int64_t kernel = (i * g_.kernel[1] + j) * g_.kernel[2] + t;
-              taps.push_back(
-                  {y_line + y_field.offset(tap.residue, 0, start + tap.x),
-                   kernel * lanes_.planes * lanes_.period() + block.slice.first});
-            }
-          }
-        }
-        for (int64_t plane = 0; plane < lanes_.planes; ++plane) {
-          const T* x = x_line + x_field.offset(0, plane, first);
-          T* to = sums + plane * lanes_.period();
-          LaneRun<T> run{taps.data(), static_cast<int64_t>(taps.size()), 0, 0, 0};
-          if (lanes_.spans_pixels()) {
-            run.positions = (last - first) / lanes_.repeat;
-            run.channels = run.step = lanes_.period();
-            int64_t tail = (last - first) % lanes_.repeat * lanes_.channels;
-            kernels<T>().reduce(run, x, lanes_.period(), tail, to);
-          } else {
-            run.positions = last - first;
-            run.channels = block.slice.count;
-            run.step = g_.stride[2] * y_field.pixel_step();
-            kernels<T>().reduce(run, x, x_field.pixel_step(), 0, to);
+        const T* x_line = x_field_.line(0, block.z, y);
+        for (auto& segment : walk_.lines[0].segments) {
+          Range positions{
+              std::max(segment.positions.first, block.x.first),
+              std::min(segment.positions.last, block.x.last)};
+          if (positions.first < positions.last) {
+            reduce(segment.taps, positions, block.slice.count, x_line);
           }
         }
       }
     }
-  }
+
+   private:
+    // Collects the lines of y that meet a line of x.
+    void meet(const LaneBlock& block, int64_t y) {
+      taps_.clear();
+      auto& z_axis = walk_.plan.axes[0][0];
+      auto& y_axis = walk_.plan.axes[1][0];
+      Range zs = Walk::live(z_axis, block.z);
+      Range ys = Walk::live(y_axis, y);
+      for (int64_t i = zs.first; i < zs.last; ++i) {
+        for (int64_t j = ys.first; j < ys.last; ++j) {
+          const T* line = y_field_.line(
+              i,
+              block.z * z_axis.source_step + z_axis.taps[i].offset,
+              y * y_axis.source_step + y_axis.taps[j].offset);
+          int64_t row = (i * g_.kernel[1] + j) * g_.kernel[2] * lanes_.planes;
+          taps_.add(line, row * lanes_.period() + block.slice.first);
+        }
+      }
+    }
+
+    void reduce(
+        const Range& taps,
+        const Range& positions,
+        int64_t channels,
+        const T* x_line) {
+      int64_t count = positions.last - positions.first;
+      int64_t step = lanes_.spans_pixels() ? 1 : g_.stride[2];
+      auto run = taps_.run(
+          offsets_[0].data() + taps.first,
+          taps.last - taps.first,
+          y_field_.x_offset(positions.first * step));
+      int64_t x_step = x_field_.pixel_step();
+      int64_t tail = 0;
+      run.positions = count;
+      run.channels = channels;
+      run.step = g_.stride[2] * y_field_.pixel_step();
+      if (lanes_.spans_pixels()) {
+        run.positions = count / lanes_.repeat;
+        run.channels = run.step = x_step = lanes_.period();
+        tail = count % lanes_.repeat * lanes_.channels;
+      }
+      x_line += x_field_.x_offset(positions.first);
+      for (int64_t plane = 0; plane < lanes_.planes; ++plane) {
+        kernels<T>().reduce(
+            run,
+            x_line + x_field_.plane_offset(plane),
+            x_step,
+            tail,
+            sums_ + plane * lanes_.period());
+      }
+    }
+
+    const Geometry& g_;
+    const Walk& walk_;
+    const Lanes& lanes_;
+    T* sums_;
+    LaneField<S> y_field_;
+    LaneField<S> x_field_;
+    std::vector<std::vector<Walk::TapOffsets>> offsets_;
+    LaneTaps<T> taps_;
+  };
 
   void write(const T* sums) const {
     int64_t rows = g_.taps() * lanes_.planes;

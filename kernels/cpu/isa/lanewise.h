@@ -14,61 +14,83 @@ struct Lanewise {
   // Sums that hide the latency of a multiply-add.
   static constexpr int kChains = 8;
 
-  // J positions from p.
-  template <int J>
+  // J positions: `at` and `to` are where they begin.
+  template <int J, int NT>
   static void correlate_at(
-      const LaneRun<T>& run,
-      const T* weights,
+      const T* const* source,
+      const V* w,
+      int64_t at,
+      int64_t step,
       const T* init,
       T* to,
-      int64_t to_step,
-      int64_t p) {
-    const int64_t last = run.channels - kLanes;
-    for (int64_t c = 0;; c += kLanes) {
-      c = c < last ? c : last;
-      const int64_t at = p * run.step + c;
-      V acc[J];
+      int64_t to_step) {
+    V acc[J];
+#pragma GCC unroll 4
+    for (int j = 0; j < J; ++j) {
+      acc[j] = load<V>(init ? init : to + j * to_step);
+    }
+#pragma GCC unroll 9
+    for (int t = 0; t < NT; ++t) {
+#pragma GCC unroll 4
       for (int j = 0; j < J; ++j) {
-        acc[j] = load<V>(init + c);
+        acc[j] += w[t] * load<V>(source[t] + at + j * step);
       }
-      for (int64_t t = 0; t < run.tap_count; ++t) {
-        const T* source = run.taps[t].source + at;
-        V w = load<V>(weights + run.taps[t].weights + c);
-#pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) {
-          acc[j] += w * load<V>(source + j * run.step);
-        }
-      }
-      for (int j = 0; j < J; ++j) {
-        store(to + (p + j) * to_step + c, acc[j]);
-      }
-      if (c == last) {
-        return;
-      }
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < J; ++j) {
+      store(to + j * to_step, acc[j]);
     }
   }
 
-  // The last block of positions may overlap the one before: it writes the
-  // same values again.
-  template <int J>
-  static void correlate_by(
+  // Taps [first, first + NT), whose weights stay in registers.
+  template <int NT>
+  static void correlate_taps(
       const LaneRun<T>& run,
+      int64_t first,
       const T* weights,
       const T* init,
       T* to,
       int64_t to_step) {
-    if (run.positions < J) {
-      if constexpr (J > 1) {
-        correlate_by<J / 2>(run, weights, init, to, to_step);
+    constexpr int J = 4;
+    const int64_t last = run.channels - kLanes;
+    for (int64_t next = 0; next < run.channels; next += kLanes) {
+      const int64_t c = next < last ? next : last;
+      const T* source[NT + 1];
+      V w[NT + 1];
+      for (int t = 0; t < NT; ++t) {
+        source[t] = run.taps[first + t].source + c;
+        w[t] = load<V>(weights + run.taps[first + t].weights + c);
       }
-      return;
+      const T* start = init ? init + c : nullptr;
+      T* target = to + c;
+      int64_t at = 0;
+      int64_t p = 0;
+      for (; p + J <= run.positions; p += J) {
+        correlate_at<J, NT>(source, w, at, run.step, start, target, to_step);
+        at += J * run.step;
+        target += J * to_step;
+      }
+      for (; p < run.positions; ++p) {
+        correlate_at<1, NT>(source, w, at, run.step, start, target, to_step);
+        at += run.step;
+        target += to_step;
+      }
     }
-    int64_t p = 0;
-    for (; p + J <= run.positions; p += J) {
-      correlate_at<J>(run, weights, init, to, to_step, p);
-    }
-    if (p < run.positions) {
-      correlate_at<J>(run, weights, init, to, to_step, run.positions - J);
+  }
+
+  template <int NT>
+  static void correlate_by(
+      int64_t taps,
+      const LaneRun<T>& run,
+      int64_t first,
+      const T* weights,
+      const T* init,
+      T* to,
+      int64_t to_step) {
+    if (taps == NT) {
+      correlate_taps<NT>(run, first, weights, init, to, to_step);
+    } else if constexpr (NT > 0) {
+      correlate_by<NT - 1>(taps, run, first, weights, init, to, to_step);
     }
   }
 
@@ -78,7 +100,14 @@ struct Lanewise {
       const T* init,
       T* to,
       int64_t to_step) {
-    correlate_by<kChains>(run, weights, init, to, to_step);
+    // Blocks of nearly equal size.
+    int64_t blocks = run.tap_count ? (run.tap_count + 8) / 9 : 1;
+    for (int64_t b = 0; b < blocks; ++b) {
+      int64_t first = run.tap_count * b / blocks;
+      int64_t taps = run.tap_count * (b + 1) / blocks - first;
+      correlate_by<9>(taps, run, first, weights, init, to, to_step);
+      init = nullptr;
+    }
   }
 
   // The lanes of `v` that lie below `count`, zero elsewhere.
