@@ -65,7 +65,10 @@ class LaneCorrelation {
     void run(const LaneBlock& block) {
       block_ = block;
       field_.start(walk_.window(block));
-      walk_.offsets(field_, offsets_);
+      runs_.resize(phases_);
+      for (int64_t phase = 0; phase < phases_; ++phase) {
+        walk_.runs(walk_.lines[phase], block.x, field_, runs_[phase]);
+      }
       for (int64_t y = block_.y.first; y < block_.y.last; ++y) {
         meet(y);
         S* to = all_.result_ +
@@ -81,7 +84,7 @@ class LaneCorrelation {
    private:
     // Collects the lines that reach row y.
     void meet(int64_t y) {
-      taps_.clear();
+      rows_.clear();
       int64_t z_position, y_position;
       auto& z_axis = walk_.phase_of(0, block_.z, &z_position);
       auto& y_axis = walk_.phase_of(1, y, &y_position);
@@ -100,7 +103,7 @@ class LaneCorrelation {
               all_.g_.kernel[2];
           for (int64_t plane = 0; plane < lanes_.planes; ++plane) {
             int64_t row = kernel * lanes_.planes + plane;
-            taps_.add(
+            rows_.add(
                 line + field_.plane_offset(plane),
                 row * lanes_.period() + block_.slice.first);
           }
@@ -111,19 +114,19 @@ class LaneCorrelation {
     // Positions from `first` on, all of which the phase's taps reach.
     void correlate(
         int64_t phase,
-        const Range& taps,
-        int64_t first,
+        const SegmentRun& segment,
         int64_t positions,
         int64_t channels,
         int64_t step,
         T* to,
         int64_t to_step) {
-      int64_t source_step =
-          lanes_.spans_pixels() ? 1 : walk_.lines[phase].axis->source_step;
-      auto run = taps_.run(
-          offsets_[phase].data() + taps.first,
-          taps.last - taps.first,
-          field_.x_offset(first * source_step));
+      auto& line = walk_.lines[phase];
+      int64_t first = segment.positions.first;
+      auto run = rows_.run(
+          segment.rows,
+          field_.x_offset(
+              lanes_.spans_pixels() ? first : first * line.axis->source_step));
+      run.weight_step = line.kernel_step * lanes_.planes * lanes_.period();
       run.positions = positions;
       run.channels = channels;
       run.step = step;
@@ -151,21 +154,16 @@ class LaneCorrelation {
         pixel = width;
       }
       for (int64_t phase = 0; phase < phases_; ++phase) {
-        auto& line = walk_.lines[phase];
-        for (auto& segment : line.segments) {
-          int64_t first = std::max(segment.positions.first, block_.x.first);
-          int64_t last = std::min(segment.positions.last, block_.x.last);
-          if (first < last) {
-            correlate(
-                phase,
-                segment.taps,
-                first,
-                last - first,
-                width,
-                line.axis->source_step * field_.pixel_step(),
-                sums + (first * phases_ + phase - dest) * pixel,
-                phases_ * pixel);
-          }
+        for (auto& segment : runs_[phase]) {
+          auto& positions = segment.positions;
+          correlate(
+              phase,
+              segment,
+              positions.last - positions.first,
+              width,
+              walk_.lines[phase].axis->source_step * field_.pixel_step(),
+              sums + (positions.first * phases_ + phase - dest) * pixel,
+              phases_ * pixel);
         }
       }
       if constexpr (!std::is_same_v<S, T>) {
@@ -187,11 +185,12 @@ class LaneCorrelation {
       int64_t slack = kernels<T>().lanes;
       T* sums = scratch<T>(Slot::Sums, phases_ * line_length + slack);
       for (int64_t phase = 0; phase < phases_; ++phase) {
-        auto& line = walk_.lines[phase];
+        if (runs_[phase].empty()) {
+          continue; // the block lies beyond this phase's last position
+        }
         correlate(
             phase,
-            line.segments[0].taps,
-            block_.x.first,
+            runs_[phase][0],
             line_length / period,
             period,
             period,
@@ -214,8 +213,8 @@ class LaneCorrelation {
     LaneField<S> field_;
     int64_t phases_;
     LaneBlock block_{};
-    std::vector<std::vector<Walk::TapOffsets>> offsets_;
-    LaneTaps<T> taps_;
+    std::vector<std::vector<SegmentRun>> runs_;
+    LaneRows<T> rows_;
   };
 
   void repeat(T* values) const {

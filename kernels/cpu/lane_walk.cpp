@@ -36,19 +36,43 @@ int64_t most_taps(const std::vector<AxisPlan>& phases) {
   return static_cast<int64_t>(most);
 }
 
+// Rows of taps whose indices lie `adjacent` apart, of nearly equal length.
+std::vector<TapRow>
+rows_of(const Range& taps, int64_t adjacent, int64_t row_taps) {
+  std::vector<TapRow> rows;
+  if (row_taps == 1) {
+    adjacent = 1;
+  }
+  for (int64_t i = taps.first; i < std::min(taps.first + adjacent, taps.last);
+       ++i) {
+    int64_t count = lane_divide_up(taps.last - i, adjacent);
+    int64_t parts = lane_divide_up(count, row_taps);
+    for (int64_t part = 0; part < parts; ++part) {
+      int64_t first = count * part / parts;
+      int64_t last = count * (part + 1) / parts;
+      rows.push_back({i + first * adjacent, last - first});
+    }
+  }
+  return rows;
+}
+
 int64_t floor_divide(int64_t a, int64_t b) {
   return lane_divide_up(a + 1, b) - 1;
 }
 
 } // namespace
 
-Walk::Walk(const Plan& plan, const Lanes& lanes, int64_t scalar_bytes)
+Walk::Walk(
+    const Plan& plan,
+    const Lanes& lanes,
+    int64_t scalar_bytes,
+    int64_t row_taps)
     : plan(plan),
       lanes(lanes),
       x_least_(std::numeric_limits<int64_t>::max()),
       x_most_(std::numeric_limits<int64_t>::min()) {
   for (auto& axis : plan.axes[2]) {
-    make_line(axis);
+    make_line(axis, row_taps);
   }
   if (residues.empty()) {
     residues.push_back(0);
@@ -56,8 +80,8 @@ Walk::Walk(const Plan& plan, const Lanes& lanes, int64_t scalar_bytes)
   make_blocks(scalar_bytes);
 }
 
-void Walk::make_line(const AxisPlan& axis) {
-  LinePlan line{&axis, {}, {}};
+void Walk::make_line(const AxisPlan& axis, int64_t row_taps) {
+  LinePlan line{&axis, {}, {}, 0};
   auto count = static_cast<int64_t>(axis.taps.size());
   int64_t step = axis.source_step;
   for (auto& tap : axis.taps) {
@@ -77,9 +101,22 @@ void Walk::make_line(const AxisPlan& axis) {
   }
   if (lanes.spans_pixels()) {
     // Lines have zeros at both ends.
-    line.segments.push_back({{0, axis.positions}, {0, count}});
+    line.segments.push_back(
+        {{0, axis.positions}, rows_of({0, count}, 1, 1)});
     lines.push_back(std::move(line));
     return;
+  }
+  // Offsets are evenly spaced.
+  int64_t adjacent = 1;
+  while (adjacent < count &&
+         axis.taps[adjacent].offset - axis.taps[0].offset < step) {
+    ++adjacent;
+  }
+  if (adjacent < count &&
+      axis.taps[adjacent].offset - axis.taps[0].offset == step) {
+    line.kernel_step = axis.taps[adjacent].kernel - axis.taps[0].kernel;
+  } else {
+    row_taps = 1;
   }
   // Along the line the first and the last live tap step down.
   auto live_from = [&](int64_t tap, int64_t pixel) {
@@ -94,7 +131,7 @@ void Walk::make_line(const AxisPlan& axis) {
     if (taps.last > 0) {
       next = std::min(next, live_from(taps.last - 1, axis.source_extent));
     }
-    line.segments.push_back({{p, next}, taps});
+    line.segments.push_back({{p, next}, rows_of(taps, adjacent, row_taps)});
     p = next;
   }
   lines.push_back(std::move(line));

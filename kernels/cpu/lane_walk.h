@@ -12,10 +12,16 @@ struct Range {
   int64_t last;
 };
 
+// Taps of the last axis that read neighbouring positions' pixels.
+struct TapRow {
+  int64_t first; // an index
+  int64_t taps;
+};
+
 // Positions of a line that the same taps reach.
 struct Segment {
   Range positions;
-  Range taps;
+  std::vector<TapRow> rows;
 };
 
 // A tap of the last axis. Its pixel is (position + x) * step + residue where
@@ -31,6 +37,20 @@ struct LinePlan {
   const AxisPlan* axis;
   std::vector<LineTap> taps;
   std::vector<Segment> segments;
+  int64_t kernel_step; // from a tap to an adjacent one
+};
+
+// A row of taps of the last axis: offsets in a line and in the weights.
+struct RowOffsets {
+  int64_t source;
+  int64_t weights;
+  int64_t taps;
+};
+
+// A segment inside a block of work.
+struct SegmentRun {
+  Range positions;
+  std::vector<RowOffsets> rows;
 };
 
 // A block of work: rows of one image's result, and of each a stretch of
@@ -43,16 +63,11 @@ struct LaneBlock {
   Range x;
 };
 
-// The taps that meet a position: every line with every tap of the last axis.
-// Rebuilt for each run, so it stays in step with the lines in cache.
+// The rows of taps of a run: each line that it meets, with each row of the
+// last axis.
 template <typename T>
-class LaneTaps {
+class LaneRows {
  public:
-  struct Line {
-    const T* values;
-    int64_t weights;
-  };
-
   void clear() {
     lines_.clear();
   }
@@ -63,27 +78,37 @@ class LaneTaps {
     return lines_.empty();
   }
 
-  // The taps of `x`, offsets in a line and in the weights, for a run that
-  // starts at `start` in the lines.
-  template <typename X>
-  LaneRun<T> run(const X* x, int64_t count, int64_t start) {
-    taps_.resize(lines_.size() * count);
-    auto* to = taps_.data();
+  // `start` is where the run's first position lies in the lines.
+  LaneRun<T> run(const std::vector<RowOffsets>& offsets, int64_t start) {
+    rows_.resize(lines_.size() * offsets.size());
+    auto* to = rows_.data();
     for (auto& line : lines_) {
-      for (int64_t t = 0; t < count; ++t) {
-        *to++ = {line.values + (start + x[t].source), line.weights + x[t].weights};
+      for (auto& row : offsets) {
+        *to++ = {
+            line.values + (start + row.source),
+            line.weights + row.weights,
+            row.taps};
       }
     }
-    return {taps_.data(), static_cast<int64_t>(taps_.size()), 0, 0, 0};
+    return {rows_.data(), static_cast<int64_t>(rows_.size()), 0, 0, 0, 0};
   }
 
  private:
+  struct Line {
+    const T* values;
+    int64_t weights;
+  };
   std::vector<Line> lines_;
-  std::vector<LaneTap<T>> taps_;
+  std::vector<LaneRow<T>> rows_;
 };
 
 struct Walk {
-  Walk(const Plan& plan, const Lanes& lanes, int64_t scalar_bytes);
+  // Rows have at most `row_taps` taps.
+  Walk(
+      const Plan& plan,
+      const Lanes& lanes,
+      int64_t scalar_bytes,
+      int64_t row_taps);
 
   // The taps of `axis` that reach a position.
   static Range live(const AxisPlan& axis, int64_t position);
@@ -106,25 +131,35 @@ struct Walk {
         axes[2][0].source_extent};
   }
 
-  // What a tap of the last axis adds to the offsets in a line and in the
-  // weights, which are rows of a period each.
-  struct TapOffsets {
-    int64_t source;
-    int64_t weights;
-  };
+  // The segments of a line inside a block, for the lines of `field`.
   template <typename Field>
-  void offsets(
+  void runs(
+      const LinePlan& line,
+      const Range& x,
       const Field& field,
-      std::vector<std::vector<TapOffsets>>& offsets) const {
-    offsets.resize(lines.size());
-    for (size_t i = 0; i < lines.size(); ++i) {
-      offsets[i].clear();
-      for (auto& tap : lines[i].taps) {
-        offsets[i].push_back(
+      std::vector<SegmentRun>& runs) const {
+    size_t count = 0;
+    int64_t row_values = lanes.planes * lanes.period();
+    for (auto& segment : line.segments) {
+      Range positions{
+          std::max(segment.positions.first, x.first),
+          std::min(segment.positions.last, x.last)};
+      if (positions.first >= positions.last) {
+        continue;
+      }
+      runs.resize(std::max(runs.size(), count + 1));
+      auto& run = runs[count++];
+      run.positions = positions;
+      run.rows.clear();
+      for (auto& row : segment.rows) {
+        auto& tap = line.taps[row.first];
+        run.rows.push_back(
             {field.residue_offset(tap.residue) + tap.x * field.pixel_step(),
-             tap.kernel * lanes.planes * lanes.period()});
+             tap.kernel * row_values,
+             row.taps});
       }
     }
+    runs.resize(count);
   }
 
   // The first pixel of a line of the result.
@@ -140,9 +175,8 @@ struct Walk {
   std::vector<LaneBlock> blocks;
 
  private:
-  void make_line(const AxisPlan& axis);
+  void make_line(const AxisPlan& axis, int64_t row_taps);
   void make_blocks(int64_t scalar_bytes);
-  int64_t most_x() const;
 
   int64_t x_least_; // over all phases
   int64_t x_most_;

@@ -79,20 +79,15 @@ class LaneWeightGrad {
            block.y.last - block.y.first,
            block.x.first,
            lane_divide_up(positions, lanes_.repeat) * lanes_.repeat});
-      walk_.offsets(y_field_, offsets_);
+      walk_.runs(walk_.lines[0], block.x, y_field_, runs_);
       for (int64_t y = block.y.first; y < block.y.last; ++y) {
         meet(block, y);
-        if (taps_.is_empty()) {
+        if (rows_.is_empty()) {
           continue;
         }
         const T* x_line = x_field_.line(0, block.z, y);
-        for (auto& segment : walk_.lines[0].segments) {
-          Range positions{
-              std::max(segment.positions.first, block.x.first),
-              std::min(segment.positions.last, block.x.last)};
-          if (positions.first < positions.last) {
-            reduce(segment.taps, positions, block.slice.count, x_line);
-          }
+        for (auto& segment : runs_) {
+          reduce(segment, block.slice.count, x_line);
         }
       }
     }
@@ -100,7 +95,7 @@ class LaneWeightGrad {
    private:
     // Collects the lines of y that meet a line of x.
     void meet(const LaneBlock& block, int64_t y) {
-      taps_.clear();
+      rows_.clear();
       auto& z_axis = walk_.plan.axes[0][0];
       auto& y_axis = walk_.plan.axes[1][0];
       Range zs = Walk::live(z_axis, block.z);
@@ -112,22 +107,20 @@ class LaneWeightGrad {
               block.z * z_axis.source_step + z_axis.taps[i].offset,
               y * y_axis.source_step + y_axis.taps[j].offset);
           int64_t row = (i * g_.kernel[1] + j) * g_.kernel[2] * lanes_.planes;
-          taps_.add(line, row * lanes_.period() + block.slice.first);
+          rows_.add(line, row * lanes_.period() + block.slice.first);
         }
       }
     }
 
     void reduce(
-        const Range& taps,
-        const Range& positions,
+        const SegmentRun& segment,
         int64_t channels,
         const T* x_line) {
+      auto& positions = segment.positions;
       int64_t count = positions.last - positions.first;
       int64_t step = lanes_.spans_pixels() ? 1 : g_.stride[2];
-      auto run = taps_.run(
-          offsets_[0].data() + taps.first,
-          taps.last - taps.first,
-          y_field_.x_offset(positions.first * step));
+      auto run = rows_.run(
+          segment.rows, y_field_.x_offset(positions.first * step));
       int64_t x_step = x_field_.pixel_step();
       int64_t tail = 0;
       run.positions = count;
@@ -155,8 +148,8 @@ class LaneWeightGrad {
     T* sums_;
     LaneField<S> y_field_;
     LaneField<S> x_field_;
-    std::vector<std::vector<Walk::TapOffsets>> offsets_;
-    LaneTaps<T> taps_;
+    std::vector<SegmentRun> runs_;
+    LaneRows<T> rows_;
   };
 
   void write(const T* sums) const {

@@ -49,8 +49,13 @@ bool lanewise_suits(const Problem& problem) {
 void run_lanewise(const Problem& problem, const Buffers& buffers) {
   auto plan = plan_of(problem);
   with_storage(problem.scalar, [&]<typename S>(S) {
-    Walk walk(plan, lanes_of(problem), sizeof(Acc<S>));
-    if (problem.contraction == Contraction::WeightGrad) {
+    bool is_reduction = problem.contraction == Contraction::WeightGrad;
+    Walk walk(
+        plan,
+        lanes_of(problem),
+        sizeof(Acc<S>),
+        is_reduction ? 1 : kMaxAdjacentTaps);
+    if (is_reduction) {
       LaneWeightGrad<S>(problem, buffers, walk).run();
     } else {
       LaneCorrelation<S>(problem, buffers, walk).run();

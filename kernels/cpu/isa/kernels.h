@@ -44,19 +44,25 @@ struct TileRows {
   const T* init;
 };
 
-// Where the first position of a run meets a tap.
+// Taps that read neighbouring positions' source values: tap t of a run's
+// first position reads at source + t * step, with the weights from
+// weights + t * weight_step on.
 template <typename T>
-struct LaneTap {
+struct LaneRow {
   const T* source;
   int64_t weights; // an offset
+  int64_t taps;
 };
+
+inline constexpr int kMaxAdjacentTaps = 6;
 
 // Evenly spaced positions that the same taps reach; every channel has sums of
 // its own.
 template <typename T>
 struct LaneRun {
-  const LaneTap<T>* taps;
-  int64_t tap_count;
+  const LaneRow<T>* rows;
+  int64_t row_count;
+  int64_t weight_step;
   int64_t positions;
   int64_t channels;
   int64_t step; // from a position's source values to the next one's
@@ -101,8 +107,9 @@ struct Kernels {
 
   // The lanewise kernels have at least as many channels as lanes.
   //
-  // to[p*to_step + c] = init[c] +
-  //     sum over taps t of t.source[p*step + c] * weights[t.weights + c]
+  // to[p*to_step + c] = init[c] + sum over rows r, t < r.taps <=
+  // kMaxAdjacentTaps of r.source[(p + t)*step + c] *
+  // weights[r.weights + t*weight_step + c]
   void (*correlate)(
       const LaneRun<T>&,
       const T* weights,
@@ -110,8 +117,9 @@ struct Kernels {
       T* to,
       int64_t to_step);
 
-  // sums[t.weights + c] += sum over p of x[p*x_step + c] * t.source[p*step + c]
-  // for every tap t. One more position counts with its first `tail` channels.
+  // sums[r.weights + c] += sum over p of x[p*x_step + c] * r.source[p*step + c]
+  // for every row r, of one tap. One more position counts with its first
+  // `tail` channels.
   void (*reduce)(
       const LaneRun<T>&,
       const T* x,

@@ -13,84 +13,97 @@ struct Lanewise {
   static constexpr int kLanes = Bytes / sizeof(T);
   // Sums that hide the latency of a multiply-add.
   static constexpr int kChains = 8;
+  // With their weights and a source vector they fit the registers.
+  static constexpr int kPositions = Bytes == 64 ? 8 : 4;
 
-  // J positions: `at` and `to` are where they begin.
-  template <int J, int NT>
-  static void correlate_at(
-      const T* const* source,
-      const V* w,
+  // Adds a row of NT taps to J positions. A source vector is loaded once for
+  // all of them.
+  template <int NT, int J>
+  static inline void
+  add_row(const LaneRow<T>& row, const LaneRun<T>& run, int64_t at, const T* weights, V (&acc)[J]) {
+    if (row.taps != NT) {
+      if constexpr (NT > 1) {
+        add_row<NT - 1, J>(row, run, at, weights, acc);
+      }
+      return;
+    }
+    const T* source = row.source + at;
+    V w[NT];
+#pragma GCC unroll 8
+    for (int t = 0; t < NT; ++t) {
+      w[t] = load<V>(weights + row.weights + t * run.weight_step);
+    }
+#pragma GCC unroll 16
+    for (int q = 0; q < J + NT - 1; ++q) {
+      V v = load<V>(source + q * run.step);
+      keep_in_register(v);
+#pragma GCC unroll 8
+      for (int t = 0; t < NT; ++t) {
+        if (q - t >= 0 && q - t < J) {
+          acc[q - t] += w[t] * v;
+        }
+      }
+    }
+  }
+
+  // J positions of a vector of channels.
+  template <int J>
+  [[gnu::always_inline]] static inline void correlate_at(
+      const LaneRun<T>& run,
       int64_t at,
-      int64_t step,
+      const T* weights,
       const T* init,
       T* to,
       int64_t to_step) {
     V acc[J];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < J; ++j) {
-      acc[j] = load<V>(init ? init : to + j * to_step);
+      acc[j] = load<V>(init);
     }
-#pragma GCC unroll 9
-    for (int t = 0; t < NT; ++t) {
-#pragma GCC unroll 4
-      for (int j = 0; j < J; ++j) {
-        acc[j] += w[t] * load<V>(source[t] + at + j * step);
-      }
+    for (int64_t r = 0; r < run.row_count; ++r) {
+      add_row<kMaxAdjacentTaps, J>(run.rows[r], run, at, weights, acc);
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < J; ++j) {
       store(to + j * to_step, acc[j]);
     }
   }
 
-  // Taps [first, first + NT), whose weights stay in registers.
-  template <int NT>
-  static void correlate_taps(
-      const LaneRun<T>& run,
-      int64_t first,
-      const T* weights,
-      const T* init,
-      T* to,
-      int64_t to_step) {
-    constexpr int J = 4;
-    const int64_t last = run.channels - kLanes;
-    for (int64_t next = 0; next < run.channels; next += kLanes) {
-      const int64_t c = next < last ? next : last;
-      const T* source[NT + 1];
-      V w[NT + 1];
-      for (int t = 0; t < NT; ++t) {
-        source[t] = run.taps[first + t].source + c;
-        w[t] = load<V>(weights + run.taps[first + t].weights + c);
-      }
-      const T* start = init ? init + c : nullptr;
-      T* target = to + c;
-      int64_t at = 0;
-      int64_t p = 0;
-      for (; p + J <= run.positions; p += J) {
-        correlate_at<J, NT>(source, w, at, run.step, start, target, to_step);
-        at += J * run.step;
-        target += J * to_step;
-      }
-      for (; p < run.positions; ++p) {
-        correlate_at<1, NT>(source, w, at, run.step, start, target, to_step);
-        at += run.step;
-        target += to_step;
-      }
-    }
-  }
-
-  template <int NT>
+  // Positions in blocks of J, the last of which may overlap the one before: it
+  // writes the same values again. So does the last vector of channels.
+  template <int J>
   static void correlate_by(
-      int64_t taps,
       const LaneRun<T>& run,
-      int64_t first,
       const T* weights,
       const T* init,
       T* to,
       int64_t to_step) {
-    if (taps == NT) {
-      correlate_taps<NT>(run, first, weights, init, to, to_step);
-    } else if constexpr (NT > 0) {
-      correlate_by<NT - 1>(taps, run, first, weights, init, to, to_step);
+    const int64_t last_p = run.positions - J;
+    const int64_t last_c = run.channels - kLanes;
+    if (last_p < 0) {
+      if constexpr (J > 1) {
+        correlate_by<J / 2>(run, weights, init, to, to_step);
+      }
+      return;
+    }
+    for (int64_t p = 0;; p += J) {
+      p = p < last_p ? p : last_p;
+      for (int64_t c = 0;; c += kLanes) {
+        c = c < last_c ? c : last_c;
+        correlate_at<J>(
+            run,
+            p * run.step + c,
+            weights + c,
+            init + c,
+            to + p * to_step + c,
+            to_step);
+        if (c == last_c) {
+          break;
+        }
+      }
+      if (p == last_p) {
+        return;
+      }
     }
   }
 
@@ -100,14 +113,7 @@ struct Lanewise {
       const T* init,
       T* to,
       int64_t to_step) {
-    // Blocks of nearly equal size.
-    int64_t blocks = run.tap_count ? (run.tap_count + 8) / 9 : 1;
-    for (int64_t b = 0; b < blocks; ++b) {
-      int64_t first = run.tap_count * b / blocks;
-      int64_t taps = run.tap_count * (b + 1) / blocks - first;
-      correlate_by<9>(taps, run, first, weights, init, to, to_step);
-      init = nullptr;
-    }
+    correlate_by<kPositions>(run, weights, init, to, to_step);
   }
 
   // The lanes of `v` that lie below `count`, zero elsewhere.
@@ -135,7 +141,7 @@ struct Lanewise {
       const int64_t c = next < last ? next : last;
       const T* source[NT];
       for (int t = 0; t < NT; ++t) {
-        source[t] = run.taps[first + t].source + c;
+        source[t] = run.rows[first + t].source + c;
       }
       const T* value = x + c;
       V acc[NP][NT] = {};
@@ -170,7 +176,7 @@ struct Lanewise {
         for (int q = 1; q < NP; ++q) {
           acc[0][t] += acc[q][t];
         }
-        T* to = sums + run.taps[first + t].weights + c;
+        T* to = sums + run.rows[first + t].weights + c;
         if (c == next) {
           store(to, load<V>(to) + acc[0][t]);
         } else {
@@ -207,10 +213,10 @@ struct Lanewise {
       int64_t tail,
       T* sums) {
     // Blocks of nearly equal size.
-    int64_t blocks = (run.tap_count + kChains - 1) / kChains;
+    int64_t blocks = (run.row_count + kChains - 1) / kChains;
     for (int64_t b = 0; b < blocks; ++b) {
-      int64_t first = run.tap_count * b / blocks;
-      int64_t taps = run.tap_count * (b + 1) / blocks - first;
+      int64_t first = run.row_count * b / blocks;
+      int64_t taps = run.row_count * (b + 1) / blocks - first;
       reduce_by<kChains>(taps, run, first, x, x_step, tail, sums);
     }
   }
