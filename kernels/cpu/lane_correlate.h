@@ -11,14 +11,19 @@ class LaneCorrelation {
   using T = Acc<S>;
 
  public:
-  LaneCorrelation(const Problem& problem, const Buffers& buffers, const Walk& walk)
+  LaneCorrelation(
+      const Problem& problem,
+      const Buffers& buffers,
+      const Walk& walk)
       : g_(problem.geometry),
         is_output_(problem.contraction == Contraction::Output),
-        source_(static_cast<const S*>(is_output_ ? buffers.first : buffers.second)),
+        source_(
+            static_cast<const S*>(is_output_ ? buffers.first : buffers.second)),
         result_(static_cast<S*>(buffers.result)),
         walk_(walk),
         lanes_(walk.lanes) {
-    pack_weights(static_cast<const S*>(is_output_ ? buffers.second : buffers.first));
+    pack_weights(
+        static_cast<const S*>(is_output_ ? buffers.second : buffers.first));
     init_ = make_aligned<T>(lanes_.period());
     std::fill_n(init_.get(), lanes_.period(), T(0));
     if (buffers.bias) {
@@ -31,7 +36,8 @@ class LaneCorrelation {
   void run() {
     double work = double(g_.batch * g_.in_pixels() * g_.taps()) *
             double(lanes_.channels * lanes_.planes) +
-        double(g_.batch) * double(g_.in_pixels() * g_.c_in + g_.out_pixels() * g_.c_out);
+        double(g_.batch) *
+            double(g_.in_pixels() * g_.c_in + g_.out_pixels() * g_.c_out);
     auto count = static_cast<int64_t>(walk_.blocks.size());
     int64_t shares = std::min(count, kShares);
     parallel_for(shares, work, [&](int64_t i) {
@@ -98,8 +104,7 @@ class LaneCorrelation {
               i,
               z_position * z_axis.source_step + z_tap.offset,
               y_position * y_axis.source_step + y_tap.offset);
-          int64_t kernel =
-              (z_tap.kernel * all_.g_.kernel[1] + y_tap.kernel) *
+          int64_t kernel = (z_tap.kernel * all_.g_.kernel[1] + y_tap.kernel) *
               all_.g_.kernel[2];
           for (int64_t plane = 0; plane < lanes_.planes; ++plane) {
             int64_t row = kernel * lanes_.planes + plane;
@@ -142,7 +147,8 @@ class LaneCorrelation {
     void run_rows(S* to) {
       int64_t width = block_.slice.count;
       int64_t dest = block_.x.first * phases_;
-      int64_t dest_last = std::min(block_.x.last * phases_, walk_.lines[0].axis->dest_extent);
+      int64_t dest_last =
+          std::min(block_.x.last * phases_, walk_.lines[0].axis->dest_extent);
       S* result = to + dest * lanes_.channels + block_.slice.first;
       T* sums;
       int64_t pixel;
@@ -172,7 +178,8 @@ class LaneCorrelation {
           return copies<S>().narrow(result, sums, pixels * width);
         }
         for (int64_t i = 0; i < pixels; ++i) {
-          copies<S>().narrow(result + i * lanes_.channels, sums + i * width, width);
+          copies<S>().narrow(
+              result + i * lanes_.channels, sums + i * width, width);
         }
       }
     }
@@ -198,13 +205,18 @@ class LaneCorrelation {
             period);
       }
       int64_t dest = block_.x.first * phases_;
-      int64_t dest_last = std::min(block_.x.last * phases_, walk_.lines[0].axis->dest_extent);
+      int64_t dest_last =
+          std::min(block_.x.last * phases_, walk_.lines[0].axis->dest_extent);
       if (phases_ > 1) {
         T* mixed = scratch<T>(Slot::PanelB, phases_ * line_length + slack);
-        kernels<T>().interleave(mixed, sums, line_length, phases_, most, lanes_.channels);
+        kernels<T>().interleave(
+            mixed, sums, line_length, phases_, most, lanes_.channels);
         sums = mixed;
       }
-      copies<S>().narrow(to + dest * lanes_.channels, sums, (dest_last - dest) * lanes_.channels);
+      copies<S>().narrow(
+          to + dest * lanes_.channels,
+          sums,
+          (dest_last - dest) * lanes_.channels);
     }
 
     const LaneCorrelation& all_;
@@ -235,7 +247,8 @@ class LaneCorrelation {
         for (int64_t i = 0; i < g_.group_in(); ++i) {
           int64_t row = is_output_ ? k * g_.group_in() + i
                                    : k * g_.group_out() + o % g_.group_out();
-          int64_t channel = is_output_ ? o : o / g_.group_out() * g_.group_in() + i;
+          int64_t channel =
+              is_output_ ? o : o / g_.group_out() * g_.group_in() + i;
           weights_[row * period + channel] = line[k * g_.group_in() + i];
         }
       }

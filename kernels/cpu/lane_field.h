@@ -191,8 +191,8 @@ class LaneField {
     }
   }
 
-  void
-  take(T* to, const T* from, const T* end, int64_t count, int64_t step) const {
+  void take(T* to, const T* from, const T* end, int64_t count, int64_t step)
+      const {
     for (int64_t i = 0; i < lanes_.planes; ++i) {
       kernels<T>().take(
           to + i * plane_,

@@ -101,8 +101,7 @@ void Walk::make_line(const AxisPlan& axis, int64_t row_taps) {
   }
   if (lanes.spans_pixels()) {
     // Lines have zeros at both ends.
-    line.segments.push_back(
-        {{0, axis.positions}, rows_of({0, count}, 1, 1)});
+    line.segments.push_back({{0, axis.positions}, rows_of({0, count}, 1, 1)});
     lines.push_back(std::move(line));
     return;
   }
@@ -192,15 +191,17 @@ Window3 Walk::window(const LaneBlock& block) const {
 void Walk::make_blocks(int64_t scalar_bytes) {
   auto& x_axis = plan.axes[2][0];
   auto& y_axis = plan.axes[1][0];
-  auto phases = [&](int a) { return static_cast<int64_t>(plan.axes[a].size()); };
+  auto phases = [&](int a) {
+    return static_cast<int64_t>(plan.axes[a].size());
+  };
   auto extent = [&](int a) { return plan.axes[a][0].dest_extent; };
 
   // Slices of whole groups, whose weights stay in the first-level cache.
   std::vector<Slice> slices;
   int64_t weights = most_taps(plan.axes[0]) * most_taps(plan.axes[1]) *
       most_taps(plan.axes[2]) * lanes.planes * scalar_bytes;
-  int64_t width =
-      std::clamp(kLineBytes / weights / kLeastSlice * kLeastSlice, kLeastSlice, kMaxSlice);
+  int64_t width = std::clamp(
+      kLineBytes / weights / kLeastSlice * kLeastSlice, kLeastSlice, kMaxSlice);
   width = lane_divide_up(width, lanes.group) * lanes.group;
   int64_t count = std::max<int64_t>(1, lanes.channels / width);
   for (int64_t i = 0; i < count; ++i) {
@@ -221,7 +222,9 @@ void Walk::make_blocks(int64_t scalar_bytes) {
   // Rows: enough to share the lines that neighbours have in common.
   int64_t line_bytes = strip * x_axis.source_step * pixel_bytes;
   int64_t source_rows = std::clamp(
-      4 * span_of(plan.axes[1]), kTileBytes / line_bytes, kMaxTileBytes / line_bytes);
+      4 * span_of(plan.axes[1]),
+      kTileBytes / line_bytes,
+      kMaxTileBytes / line_bytes);
   int64_t rows = source_rows * phases(1) / y_axis.source_step;
   int64_t others = plan.batch * extent(0) * strips * count;
   int64_t wanted = lane_divide_up(kWantedBlocks, std::max<int64_t>(others, 1));

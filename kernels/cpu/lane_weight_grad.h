@@ -11,26 +11,35 @@ class LaneWeightGrad {
   using T = Acc<S>;
 
  public:
-  LaneWeightGrad(const Problem& problem, const Buffers& buffers, const Walk& walk)
+  LaneWeightGrad(
+      const Problem& problem,
+      const Buffers& buffers,
+      const Walk& walk)
       : g_(problem.geometry),
         x_(static_cast<const S*>(buffers.first)),
         y_(static_cast<const S*>(buffers.second)),
         result_(static_cast<S*>(buffers.result)),
         walk_(walk),
         lanes_(walk.lanes),
-        y_lanes_(lanes_.channels, 1, 1, lanes_.repeat > 1 ? kernels<T>().lanes : 1) {}
+        y_lanes_(
+            lanes_.channels,
+            1,
+            1,
+            lanes_.repeat > 1 ? kernels<T>().lanes : 1) {}
 
   // Blocks are summed in a fixed number of shares, whose sums are added up in
   // order.
   void run() {
     auto count = static_cast<int64_t>(walk_.blocks.size());
     int64_t size = g_.taps() * lanes_.planes * lanes_.period();
-    int64_t shares = std::clamp<int64_t>(kSumsBytes / (size * sizeof(T)), 1, kShares);
+    int64_t shares =
+        std::clamp<int64_t>(kSumsBytes / (size * sizeof(T)), 1, kShares);
     shares = std::min(shares, std::max<int64_t>(count, 1));
     auto sums = make_aligned<T>(shares * size);
     double work = double(g_.batch * g_.in_pixels() * g_.taps()) *
             double(lanes_.channels * lanes_.planes) +
-        double(g_.batch) * double(g_.in_pixels() * g_.c_in + g_.out_pixels() * g_.c_out);
+        double(g_.batch) *
+            double(g_.in_pixels() * g_.c_in + g_.out_pixels() * g_.c_out);
     parallel_for(shares, work, [&](int64_t i) {
       T* own = sums.get() + i * size;
       std::fill_n(own, size, T(0));
@@ -112,15 +121,12 @@ class LaneWeightGrad {
       }
     }
 
-    void reduce(
-        const SegmentRun& segment,
-        int64_t channels,
-        const T* x_line) {
+    void reduce(const SegmentRun& segment, int64_t channels, const T* x_line) {
       auto& positions = segment.positions;
       int64_t count = positions.last - positions.first;
       int64_t step = lanes_.spans_pixels() ? 1 : g_.stride[2];
-      auto run = rows_.run(
-          segment.rows, y_field_.x_offset(positions.first * step));
+      auto run =
+          rows_.run(segment.rows, y_field_.x_offset(positions.first * step));
       int64_t x_step = x_field_.pixel_step();
       int64_t tail = 0;
       run.positions = count;

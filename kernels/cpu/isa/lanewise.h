@@ -19,8 +19,12 @@ struct Lanewise {
   // Adds a row of NT taps to J positions. A source vector is loaded once for
   // all of them.
   template <int NT, int J>
-  static inline void
-  add_row(const LaneRow<T>& row, const LaneRun<T>& run, int64_t at, const T* weights, V (&acc)[J]) {
+  static inline void add_row(
+      const LaneRow<T>& row,
+      const LaneRun<T>& run,
+      int64_t at,
+      const T* weights,
+      V (&acc)[J]) {
     if (row.taps != NT) {
       if constexpr (NT > 1) {
         add_row<NT - 1, J>(row, run, at, weights, acc);
