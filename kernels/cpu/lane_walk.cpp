@@ -213,7 +213,10 @@ void Walk::make_blocks(int64_t scalar_bytes) {
   int64_t pixel_bytes = channels * lanes.planes * scalar_bytes;
   int64_t step = std::max(x_axis.source_step, phases(2));
   int64_t positions = std::max<int64_t>(x_axis.positions, 1);
-  int64_t strip = std::max(kLineBytes / (pixel_bytes * step), kLeastPositions);
+  int64_t halo = span_of(plan.axes[1]) * most_taps(plan.axes[0]);
+  int64_t strip = std::max(
+      std::min(kLineBytes, kMaxTileBytes / halo) / (pixel_bytes * step),
+      kLeastPositions);
   int64_t strips = lane_divide_up(positions, strip);
   int64_t unit = 8 * lanes.repeat;
   strip = lane_divide_up(lane_divide_up(positions, strips), unit) * unit;
