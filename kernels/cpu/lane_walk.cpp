@@ -12,7 +12,7 @@ constexpr int64_t kTileBytes = 32 * 1024;
 constexpr int64_t kMaxTileBytes = 256 * 1024;
 constexpr int64_t kLeastPositions = 16;
 constexpr int64_t kLeastSlice = 64;
-constexpr int64_t kMaxSlice = 256;
+constexpr int64_t kMaxSlice = 1024;
 constexpr int64_t kWantedBlocks = 16;
 
 // Source pixels between the first and the last that one position meets.
