@@ -240,11 +240,11 @@ def test_unknown_algorithm():
 
 
 def test_algorithm_that_cannot_run():
-    with forced("depthwise"), pytest.raises(ValueError) as error:
-        call(2)
+    with forced("lanewise"), pytest.raises(ValueError) as error:
+        call(input=(1, 4, 4, 9), weight=(3, 3, 3, 9))
     assert str(error.value) == (
-        "[conv_transpose2d] MLX_CONVT_ALGORITHM=depthwise cannot run this "
-        "operation: groups must equal the input and the output channels."
+        "[conv_transpose2d] MLX_CONVT_ALGORITHM=lanewise cannot run this "
+        "operation: a group must have at most 8 input and 8 output channels."
     )
 
 

@@ -4,8 +4,7 @@
 #include <stdexcept>
 
 #include "blas.h"
-#include "depthwise.h"
-#include "planar.h"
+#include "lanewise.h"
 #include "polyphase.h"
 #include "reference.h"
 #include "strip.h"
@@ -22,12 +21,7 @@ bool always(const Problem&) {
 std::span<const Algorithm> algorithms() {
   // Without a destructor: streams may still compute while the process exits.
   static constexpr Algorithm list[] = {
-      // One channel per group; a lone channel is better off as few columns.
-      {"depthwise",
-       depthwise_why_not,
-       [](const Problem& p) { return p.geometry.groups > 1; },
-       run_depthwise},
-      {"planar", planar_why_not, planar_suits, run_planar},
+      {"lanewise", lanewise_why_not, lanewise_suits, run_lanewise},
       {"strip", strip_why_not, strip_suits, run_strip},
       {"dot", dot_why_not, dot_suits, run_dot},
       {"blas",

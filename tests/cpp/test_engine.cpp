@@ -74,17 +74,35 @@ TEST(random_problems_are_exact) {
   }
 }
 
-TEST(depthwise_problems_are_exact) {
+// Groups of few channels, whose channels fill less or more than a vector.
+TEST(narrow_groups_are_exact) {
   Random random(11);
-  for (int64_t channels : {2, 3, 16, 63, 64, 65, 130}) {
-    for (int i = 0; i < 4; ++i) {
-      auto limits = Limits{2, 5, 4, 3, 2, 1, 1, 1};
-      auto call = random_call(random, limits);
-      auto g = call.geometry;
-      g.c_in = g.c_out = g.groups = channels;
+  for (int64_t groups : {1, 2, 3, 5, 16, 63, 64, 65, 130}) {
+    for (int i = 0; i < 6; ++i) {
+      auto g = random_call(random, {2, 6, 5, 4, 3, 1, 1, 1}).geometry;
+      g.groups = groups;
+      g.c_in = groups * (i < 3 ? 1 : random(1, 8));
+      g.c_out = groups * (i < 2 ? 1 : random(1, 8));
       check_geometry(random, g);
     }
   }
+}
+
+// Slices of channels, blocks of rows and of positions, long rows of taps, and
+// more taps than fit one.
+TEST(large_narrow_groups_are_exact) {
+  Random random(21);
+  check_geometry(random, make({1, 90, 530}, {530, 3, 1}, 2, 1, 1, 530));
+  check_geometry(random, make({1, 20, 330}, {330, 40, 1}, 1, 20, 1, 330));
+  check_geometry(random, make({1, 700, 20}, {20, 13, 1}, 2, 0, 1, 20));
+  check_geometry(random, make({1, 500, 33}, {33, 16, 1}, 4, 6, 3, 33));
+  check_geometry(random, make({2, 40, 37, 5}, {5, 7, 7, 1}, 1, 3, 1, 5));
+  check_geometry(random, make({2, 73, 33, 16}, {16, 3, 3, 1}, 1, 5, 5, 16));
+  check_geometry(random, make({3, 300, 70, 2}, {2, 3, 3, 1}, 2, 1, 1, 2));
+  check_geometry(
+      random, make({2, 9, 12, 11, 17}, {17, 3, 3, 3, 1}, 2, 1, 2, 17));
+  check_geometry(random, make({1, 60, 60, 6}, {12, 4, 4, 3}, 2, 1, 1, 2));
+  check_geometry(random, make({1, 60, 30, 64}, {128, 3, 3, 2}, 2, 1, 1, 32));
 }
 
 // Channels around the vectors, the tiles, a panel and a unit of columns.

@@ -10,6 +10,7 @@
 namespace {
 
 using namespace mlx_convt::cpu;
+using mlx_convt::Geometry;
 
 // Sets an environment variable and gives it its old value back.
 class Environment {
@@ -79,26 +80,32 @@ TEST(algorithms_say_why_not) {
     return find_algorithm(name)->why_not({contraction, g, Scalar::F32, false});
   };
   using mlx_convt::Contraction;
-  CHECK_EQUAL(
-      why_not("depthwise", Contraction::Output),
-      "groups must equal the input and the output channels");
-  CHECK_EQUAL(why_not("planar", Contraction::Output), "groups must be 1");
-  CHECK_EQUAL(
-      why_not("planar", Contraction::WeightGrad), "it has no weight gradient");
+  CHECK_EQUAL(why_not("lanewise", Contraction::Output), "");
+  CHECK_EQUAL(why_not("lanewise", Contraction::WeightGrad), "");
   CHECK_EQUAL(why_not("dot", Contraction::Output), "");
   CHECK_EQUAL(
       why_not("dot", Contraction::WeightGrad), "it has no weight gradient");
   CHECK_EQUAL(why_not("polyphase", Contraction::WeightGrad), "");
   CHECK_EQUAL(why_not("reference", Contraction::WeightGrad), "");
-  g.groups = 1;
-  g.dilation[2] = 4096;
-  CHECK_EQUAL(why_not("planar", Contraction::InputGrad), "");
-  g.dilation[2] = 4097;
+  for (int64_t Geometry::* channels : {&Geometry::c_in, &Geometry::c_out}) {
+    auto wide = g;
+    wide.*channels = 18;
+    CHECK_EQUAL(
+        find_algorithm("lanewise")
+            ->why_not({Contraction::Output, wide, Scalar::F32, false}),
+        "a group must have at most 8 input and 8 output channels");
+    wide.*channels = 0;
+    CHECK_EQUAL(
+        find_algorithm("lanewise")
+            ->why_not({Contraction::Output, wide, Scalar::F32, false}),
+        "there must be channels");
+  }
+  g.dilation[2] = 1 << 10;
+  CHECK_EQUAL(why_not("lanewise", Contraction::InputGrad), "");
+  g.dilation[2] = 1 << 20;
   CHECK_EQUAL(
-      why_not("planar", Contraction::InputGrad),
-      "the kernel must span at most 4097 pixels of the last axis");
-  g.groups = 4;
-  CHECK_EQUAL(why_not("depthwise", Contraction::WeightGrad), "");
+      why_not("lanewise", Contraction::InputGrad),
+      "the kernel must not span more lines than fit 4 MiB");
 }
 
 } // namespace

@@ -44,6 +44,30 @@ struct TileRows {
   const T* init;
 };
 
+// Taps that read neighbouring positions' source values: tap t of a run's
+// first position reads at source + t * step, with the weights from
+// weights + t * weight_step on.
+template <typename T>
+struct LaneRow {
+  const T* source;
+  int64_t weights; // an offset
+  int64_t taps;
+};
+
+inline constexpr int kMaxAdjacentTaps = 6;
+
+// Evenly spaced positions that the same taps reach; every channel has sums of
+// its own.
+template <typename T>
+struct LaneRun {
+  const LaneRow<T>* rows;
+  int64_t row_count;
+  int64_t weight_step;
+  int64_t positions;
+  int64_t channels;
+  int64_t step; // from a position's source values to the next one's
+};
+
 template <typename T>
 struct Kernels {
   int lanes; // values per vector
@@ -84,33 +108,49 @@ struct Kernels {
       int64_t ldb,
       TileRows<T> c);
 
-  // C[i,j] += sum_t A[i,t*n+j] * B[t][j] for i < m, j < n, one stretch of
-  // length n per t. B is read to the next multiple of lanes.
-  void (*diagonal)(
-      int m,
-      int n,
-      const T* a,
-      Stretches,
-      const T* b,
-      TileRows<T> c);
-
-  // C[t][j] += sum_p A[p,t*n+j] * B[p,j] for p < depth, t < taps, j < n: both
-  // operands are panels; C's rows are n apart.
-  void (*diagonal_transposed)(
-      int64_t depth,
-      int taps,
-      int n,
-      const T* a,
-      const T* b,
-      T* c);
-
-  // out[t] += sum_i weights[i] * sources[i][t] for t < n, a multiple of lanes.
-  void (*combine)(
-      int64_t n,
-      int64_t count,
-      const T* const* sources,
+  // The lanewise kernels have at least as many channels as lanes.
+  //
+  // to[p*to_step + c] = init[c] + sum over rows r, t < r.taps <=
+  // kMaxAdjacentTaps of r.source[(p + t)*step + c] *
+  // weights[r.weights + t*weight_step + c]
+  void (*correlate)(
+      const LaneRun<T>&,
       const T* weights,
-      T* out);
+      const T* init,
+      T* to,
+      int64_t to_step);
+
+  // sums[r.weights + c] += sum over p of x[p*x_step + c] * r.source[p*step + c]
+  // for every row r, of one tap. One more position counts with its first
+  // `tail` channels.
+  void (*reduce)(
+      const LaneRun<T>&,
+      const T* x,
+      int64_t x_step,
+      int64_t tail,
+      T* sums);
+
+  // to[j*channels + c] = from[j*step + index[c]] for j < count. May read up to
+  // from_end.
+  void (*take)(
+      T* to,
+      const T* from,
+      const T* from_end,
+      int64_t count,
+      int64_t step,
+      int64_t channels,
+      const int32_t* index);
+
+  // to[(j*line_count + r)*channels + c] = lines[r*line_step + j*channels + c]
+  // for j < count, r < line_count. Of more than one channel, whole vectors
+  // are read and written.
+  void (*interleave)(
+      T* to,
+      const T* lines,
+      int64_t line_step,
+      int64_t line_count,
+      int64_t count,
+      int64_t channels);
 };
 
 // Moves between storage and accumulation type.

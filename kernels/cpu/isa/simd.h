@@ -19,9 +19,10 @@ constexpr Kernels<T> kernels_of() {
       Matrix::tile,
       Matrix::tile_transposed,
       Matrix::dot,
-      Lane::diagonal,
-      Lane::diagonal_transposed,
-      Lane::combine};
+      Lane::correlate,
+      Lane::reduce,
+      Lane::take,
+      Lane::interleave};
 }
 
 template <int Bytes, int Rows>

@@ -64,5 +64,33 @@ inline void transpose_block(typename VectorOf<T, Bytes>::type* rows) {
   }
 }
 
+// Keeps GCC from loading v again as the operand of each of its uses.
+#if defined(__x86_64__)
+template <typename V>
+inline void keep_in_register(V& v) {
+  asm("" : "+v"(v));
+}
+#else
+template <typename V>
+inline void keep_in_register(V&) {}
+#endif
+
+// Lane l of the result is lane order[l] of v.
+#ifdef __clang__
+template <typename V, typename I>
+inline V shuffle(V v, I order) {
+  V result;
+  for (unsigned l = 0; l < sizeof(V) / sizeof(v[0]); ++l) {
+    result[l] = v[order[l]];
+  }
+  return result;
+}
+#else
+template <typename V, typename I>
+inline V shuffle(V v, I order) {
+  return __builtin_shuffle(v, order);
+}
+#endif
+
 } // namespace
 } // namespace mlx_convt::cpu
