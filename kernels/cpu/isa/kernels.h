@@ -134,6 +134,15 @@ struct Copies {
   void (*narrow)(S* to, const Acc<S>* from, int64_t count); // ties to even
 };
 
+// Measures the machine, not a layer; see ../machine_peak.h.
+template <typename T>
+struct PeakLoops {
+  int64_t round_flops; // of a round of multiply_add
+  T (*multiply_add)(int64_t rounds, T factor, T term);
+  T (*read)(const T* from, int64_t count);
+  void (*write)(T* to, int64_t count, T value);
+};
+
 struct InstructionSet {
   const char* name;
   bool (*is_supported)();
@@ -143,6 +152,8 @@ struct InstructionSet {
   Copies<Half> copy_f16;
   Copies<BFloat> copy_bf16;
   Copies<double> copy_f64;
+  PeakLoops<float> peak_f32;
+  PeakLoops<double> peak_f64;
 };
 
 // The best instruction set that this processor has, or the one that the
@@ -155,5 +166,7 @@ template <typename T>
 const Kernels<T>& kernels();
 template <typename S>
 const Copies<S>& copies();
+template <typename T>
+const PeakLoops<T>& peak_loops();
 
 } // namespace mlx_convt::cpu
