@@ -134,11 +134,17 @@ struct Copies {
   void (*narrow)(S* to, const Acc<S>* from, int64_t count); // ties to even
 };
 
-// Measures the machine, not a layer; see ../machine_peak.h.
+// Measure the machine, not a layer; see ../machine_peak.h.
 template <typename T>
 struct PeakLoops {
   int64_t round_flops; // of a round of multiply_add
+
+  // The sum of independent chains v = v * factor + term, which start with
+  // small integers.
   T (*multiply_add)(int64_t rounds, T factor, T term);
+
+  // Sums and sets values; what is left of a count that no 256 bytes divide is
+  // left alone.
   T (*read)(const T* from, int64_t count);
   void (*write)(T* to, int64_t count, T value);
 };

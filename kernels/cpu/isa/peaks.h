@@ -2,7 +2,7 @@
 // they are compiled.
 #pragma once
 
-#include "vector.h"
+#include "tiles.h"
 
 namespace mlx_convt::cpu {
 namespace {
@@ -30,11 +30,10 @@ struct Peaks {
     for (int i = 0; i < kChains; ++i) {
       sum += acc[i];
     }
-    return sum[0];
+    return sum_lanes<T, Bytes>(sum);
   }
 
-  // Four vectors at a time; the rest of a size that is no multiple of them
-  // is left out.
+  // Of vectors that are loaded or stored together.
   static constexpr int kVectors = 4;
   static constexpr int64_t kStep = kVectors * (Bytes / sizeof(T));
 
@@ -46,7 +45,7 @@ struct Peaks {
         sums[j] += load<V>(from + i + j * (Bytes / sizeof(T)));
       }
     }
-    return (sums[0] + sums[1] + sums[2] + sums[3])[0];
+    return sum_lanes<T, Bytes>(sums[0] + sums[1] + sums[2] + sums[3]);
   }
 
   static void write(T* to, int64_t count, T value) {
