@@ -156,7 +156,7 @@ def test_a_row_ignores_what_is_wrong():
             "ours": Entry(seconds=[2.0, 4.0, 3.0], errors=right),
             "built-in": Entry(seconds=[1.0], errors=right),
             "slow": Entry(seconds=[9.0], errors=right),
-            "wrong": Entry(seconds=[1.0], errors={"output": 1e-5}),
+            "wrong": Entry(seconds=[1.0], errors={"output": 2e-6}),
             "nan": Entry(seconds=[1.0], errors={"output": float("inf")}),
             "dead": Entry(seconds=[1.0], errors=right, problem="died"),
         }
@@ -167,7 +167,7 @@ def test_a_row_ignores_what_is_wrong():
     assert row.ratio("wrong") is row.ratio("nan") is row.ratio("dead") is None
     (fault,) = row.faults(row.entries["wrong"])
     assert fault == (
-        "error of the output is 1.0e-05, more than the 1.0e-06 that rounding"
+        "error of the output is 2.0e-06, more than the 1.0e-06 that rounding"
         " explains"
     )
     row.floor = roofline.Floor(compute=1.5, memory=1.0)
