@@ -340,7 +340,14 @@ def test_the_memory_of_a_layer():
 LAYERS = [
     make_layer(),
     make_layer(groups=1, dilation=(1, 1), output_padding=(0, 0), batch=1),
-    # For LiteRT: padding that it has, the second mirrored.
+    # For LiteRT: padding that it has, the last of them mirrored.
+    make_layer(
+        groups=1,
+        dilation=(1, 1),
+        kernel=(3, 4),
+        padding=(0, 0),
+        output_padding=(0, 0),
+    ),
     make_layer(
         groups=1,
         dilation=(1, 1),

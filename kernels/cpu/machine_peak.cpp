@@ -16,7 +16,7 @@ namespace {
 // Long enough that waking the threads does not count, short enough to fit
 // between two interruptions.
 constexpr double kTrialSeconds = 5e-3;
-constexpr int kTrials = 15;
+constexpr int kTrials = 40;
 constexpr int64_t kBlock = 64 << 10;
 
 // Of which every thread gets a share.

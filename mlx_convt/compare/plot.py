@@ -89,7 +89,7 @@ def draw_bars(
             )
             shown = "_"  # Once is enough for the legend.
             axes.annotate(
-                f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.1f}x",
+                _ratio(ratio),
                 (max(ratio, 1), index + offset),
                 xytext=(3, 0),
                 textcoords="offset points",
@@ -122,6 +122,13 @@ def _decorate(axes: Any, names: Sequence[str]) -> None:
     axes.margins(x=0.12)
     axes.axvline(1, color="#444444", linewidth=1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+    low, high = axes.get_xlim()
+    # Within a decade or so, only the minor ticks say anything.
+    few = high / low < 20
+    axes.xaxis.set_minor_formatter(
+        lambda value, _: f"{value:g}x" if few else ""
+    )
+    axes.tick_params(axis="x", which="both", labelsize=8)
     axes.grid(axis="x", which="major", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
@@ -136,3 +143,8 @@ def _decorate(axes: Any, names: Sequence[str]) -> None:
         frameon=False,
         borderpad=0.2,
     )
+
+
+def _ratio(value: float) -> str:
+    decimals = 2 if value < 2 else 1 if value < 10 else 0
+    return f"{value:.{decimals}f}x"
