@@ -8,6 +8,7 @@
 #include "planar.h"
 #include "polyphase.h"
 #include "reference.h"
+#include "strip.h"
 
 namespace mlx_convt::cpu {
 namespace {
@@ -27,6 +28,7 @@ std::span<const Algorithm> algorithms() {
        [](const Problem& p) { return p.geometry.groups > 1; },
        run_depthwise},
       {"planar", planar_why_not, planar_suits, run_planar},
+      {"strip", strip_why_not, strip_suits, run_strip},
       {"dot", dot_why_not, dot_suits, run_dot},
       {"blas",
        blas_algorithm_why_not,

@@ -112,20 +112,49 @@ struct CopiesOf {
     }
   }
 
-  // The first `count` values of a row, at most a vector of them.
-  static V load_row(const S* row, int64_t count) {
+  static V load_row(const S* row) {
     if constexpr (sizeof(S) == sizeof(T)) {
-      if (count == kLanes) {
-        return load<V>(row);
+      return load<V>(row);
+    } else {
+      T values[kLanes];
+      widen(values, row, kLanes);
+      return load<V>(values);
+    }
+  }
+
+  // A block of up to a vector of rows and of values from each, `width` of
+  // which go to `to`.
+  template <bool Whole>
+  static void transpose_of(
+      T* to,
+      int64_t step,
+      const S* const* rows,
+      int64_t count,
+      int64_t k,
+      int64_t width) {
+    V block[kLanes];
+#pragma GCC unroll 16
+    for (int r = 0; r < kLanes; ++r) {
+      if constexpr (Whole) {
+        block[r] = load_row(rows[r] + k);
+      } else if (r < count && width == kLanes) {
+        block[r] = load_row(rows[r] + k);
+      } else {
+        T values[kLanes] = {};
+        if (r < count) {
+          widen(values, rows[r] + k, width);
+        }
+        block[r] = load<V>(values);
       }
     }
-    T values[kLanes] = {};
-    if (count == kLanes) {
-      widen(values, row, kLanes);
-    } else {
-      widen(values, row, count);
+    transpose_block<T, Bytes>(block);
+    to += k * step;
+#pragma GCC unroll 16
+    for (int r = 0; r < kLanes; ++r) {
+      if (Whole || r < width) {
+        store(to + r * step, block[r]);
+      }
     }
-    return load<V>(values);
   }
 
   static void transpose(
@@ -134,32 +163,20 @@ struct CopiesOf {
       const S* const* rows,
       int64_t count,
       int64_t length) {
-    for (int64_t i = 0; i < count; i += kLanes) {
-      int64_t height = count - i < kLanes ? count - i : kLanes;
-      for (int64_t k = 0; k < length; k += kLanes) {
-        int64_t width = length - k < kLanes ? length - k : kLanes;
-        V block[kLanes] = {};
-        if (height == kLanes) {
-#pragma GCC unroll 16
-          for (int r = 0; r < kLanes; ++r) {
-            block[r] = load_row(rows[i + r] + k, width);
-          }
-        } else {
-          for (int r = 0; r < height; ++r) {
-            block[r] = load_row(rows[i + r] + k, width);
-          }
+    // From the last rows to the first, so that the zeros behind the last row
+    // may reach into the next line of a narrow matrix.
+    for (int64_t i = (count - 1) / kLanes * kLanes; i >= 0; i -= kLanes) {
+      const S* const* at = rows + i;
+      if (count - i >= kLanes && length >= kLanes) {
+        for (int64_t k = 0; k < length - kLanes; k += kLanes) {
+          transpose_of<true>(to + i, step, at, kLanes, k, kLanes);
         }
-        transpose_block<T, Bytes>(block);
-        T* at = to + k * step + i;
-        if (width == kLanes) {
-#pragma GCC unroll 16
-          for (int r = 0; r < kLanes; ++r) {
-            store(at + r * step, block[r]);
-          }
-        } else {
-          for (int r = 0; r < width; ++r) {
-            store(at + r * step, block[r]);
-          }
+        // The last block overlaps the one before.
+        transpose_of<true>(to + i, step, at, kLanes, length - kLanes, kLanes);
+      } else {
+        for (int64_t k = 0; k < length; k += kLanes) {
+          int64_t width = length - k < kLanes ? length - k : kLanes;
+          transpose_of<false>(to + i, step, at, count - i, k, width);
         }
       }
     }

@@ -49,9 +49,12 @@ struct Kernels {
   int lanes; // values per vector
   int tile_rows; // rows of the largest tile
 
+  // Most columns of a tile of m rows, a multiple of 2 * lanes.
+  int (*most_columns)(int m);
+
   // C[i,j] += sum_k A[i,k] * B[k,j] for i < m <= tile_rows, j < n <=
-  // 2 * lanes. A is a panel; B's rows lie ldb apart and are read to the next
-  // multiple of lanes.
+  // most_columns(m). A is a panel; B's rows lie ldb apart and are read to the
+  // next power of two of vectors.
   void (*tile)(
       int m,
       int n,
@@ -122,8 +125,9 @@ struct Copies {
       int64_t rows,
       int64_t step,
       int64_t length);
-  // to[k * step + i] = rows[i][k] for k < length, i < count; zeros for i from
-  // count to the next multiple of lanes.
+  // to[k * step + i] = rows[i][k] for k < length, i < count. Writes zeros for
+  // i from count to the next multiple of lanes; where step < count rounded so,
+  // only those behind the last line stay.
   void (*transpose)(
       Acc<S>* to,
       int64_t step,

@@ -16,6 +16,7 @@ constexpr Kernels<T> kernels_of() {
   return {
       Matrix::kLanes,
       Rows,
+      Matrix::most_columns,
       Matrix::tile,
       Matrix::tile_transposed,
       Matrix::dot,

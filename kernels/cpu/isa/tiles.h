@@ -28,12 +28,15 @@ struct Tiles {
   static constexpr int kDotRows = 4;
   static constexpr int kDotColumns = Rows >= 8 ? 4 : 2;
 
+  // The rows of the result are fetched meanwhile: seldom in a cache, they
+  // would hold up the stores.
   template <int M, int NV>
-  static void begin(V (&acc)[M][NV], const T* init) {
+  static void begin(V (&acc)[M][NV], TileRows<T> c) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       for (int j = 0; j < NV; ++j) {
-        acc[i][j] = init ? load<V>(init + j * kLanes) : V{};
+        acc[i][j] = c.init ? load<V>(c.init + j * kLanes) : V{};
+        __builtin_prefetch(c.rows[i] + c.first + j * kLanes, 1);
       }
     }
   }
@@ -71,29 +74,55 @@ struct Tiles {
       int64_t ldb,
       TileRows<T> c) {
     V acc[M][NV];
-    begin<M, NV>(acc, c.init);
+    begin<M, NV>(acc, c);
     constexpr int64_t row = Transposed ? 1 : kPitch<T>;
     constexpr int64_t step = Transposed ? kPitch<T> : 1;
     for (int64_t s = 0; s < stretches.count; ++s) {
       const T* b_row = b + stretches.data[s].b;
       for (int64_t k = 0; k < stretches.data[s].length; ++k) {
-        V b_values[NV];
-#pragma GCC unroll 2
-        for (int j = 0; j < NV; ++j) {
-          b_values[j] = load<V>(b_row + j * kLanes);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 2
-          for (int j = 0; j < NV; ++j) {
-            acc[i][j] += a[i * row] * b_values[j];
-          }
-        }
+        multiply_add<M, NV, row>(acc, a, b_row);
         a += step;
         b_row += ldb;
       }
     }
     finish<M, NV>(acc, n, c);
+  }
+
+  // The shorter side of the tile waits in registers.
+  template <int M, int NV, int64_t Row>
+  static void multiply_add(V (&acc)[M][NV], const T* a, const T* b) {
+    if constexpr (NV <= 2) {
+      V b_values[NV];
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) {
+        b_values[j] = load<V>(b + j * kLanes);
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) {
+          acc[i][j] += a[i * Row] * b_values[j];
+        }
+      }
+    } else {
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) {
+        V b_value = load<V>(b + j * kLanes);
+#pragma GCC unroll 8
+        for (int i = 0; i < M; ++i) {
+          acc[i][j] += a[i * Row] * b_value;
+        }
+      }
+    }
+  }
+
+  // Fewer rows leave registers for more vectors.
+  static constexpr int most_vectors(int m) {
+    return m <= Rows / 4 ? 8 : m <= Rows / 2 - 1 ? 4 : 2;
+  }
+
+  static int most_columns(int m) {
+    return most_vectors(m) * kLanes;
   }
 
   template <int M, bool Transposed>
@@ -106,6 +135,16 @@ struct Tiles {
       int64_t ldb,
       TileRows<T> c) {
     if (m == M) {
+      if constexpr (most_vectors(M) >= 8) {
+        if (n > 4 * kLanes) {
+          return tile_of<M, 8, Transposed>(n, a, stretches, b, ldb, c);
+        }
+      }
+      if constexpr (most_vectors(M) >= 4) {
+        if (n > 2 * kLanes) {
+          return tile_of<M, 4, Transposed>(n, a, stretches, b, ldb, c);
+        }
+      }
       if (n > kLanes) {
         tile_of<M, 2, Transposed>(n, a, stretches, b, ldb, c);
       } else {

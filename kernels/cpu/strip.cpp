@@ -1,0 +1,366 @@
+#include "strip.h"
+
+#include "correlate.h"
+#include "cost.h"
+#include "strip_plan.h"
+
+namespace mlx_convt::cpu {
+namespace {
+
+// Results per position beyond which the vectors are full without a turn.
+constexpr int64_t kMaxColumns = 256;
+
+template <typename S>
+class Strip {
+  using T = Acc<S>;
+
+ public:
+  Strip(const Problem& problem, const Buffers& buffers)
+      : g_(problem.geometry),
+        plan_(problem.geometry),
+        boxes_(plan_.boxes()),
+        weights_{static_cast<const S*>(buffers.second), g_, true},
+        source_(static_cast<const S*>(buffers.first)),
+        bias_(static_cast<const S*>(buffers.bias)),
+        result_(static_cast<S*>(buffers.result)) {
+    int64_t pixels = 0;
+    for (auto& box : boxes_) {
+      pixels = std::max(pixels, box.pixels());
+    }
+    at_once_ = plan_.channels_at_once(pixels);
+    pack();
+  }
+
+  void run() {
+    double work = static_cast<double>(g_.batch) * g_.in_pixels() * g_.taps() *
+        (g_.group_in() + 8.0) * g_.c_out;
+    parallel_for(static_cast<int64_t>(boxes_.size()), work, [&](int64_t i) {
+      run_box(boxes_[i]);
+    });
+  }
+
+ private:
+  // Some channels of all groups, with their calls.
+  struct Chunk {
+    int64_t first;
+    int64_t channels;
+    std::vector<StripCall> calls;
+  };
+
+  int64_t panel_size() const {
+    return kernels<T>().tile_rows * kPitch<T>;
+  }
+
+  void pack() {
+    int64_t panels = 0;
+    for (int64_t c = 0; c < g_.group_in(); c += at_once_) {
+      int64_t channels = std::min(at_once_, g_.group_in() - c);
+      chunks_.push_back({c, channels, strip_calls(plan_, channels)});
+      for (auto& call : chunks_.back().calls) {
+        call.panel = panels++;
+      }
+    }
+    panels_ = panels;
+    packed_ = make_aligned<T>(
+        std::max<int64_t>(g_.groups * panels_ * panel_size(), 1));
+    for (int64_t group = 0; group < g_.groups; ++group) {
+      for (auto& chunk : chunks_) {
+        for (auto& call : chunk.calls) {
+          pack(group, chunk, call);
+        }
+      }
+    }
+  }
+
+  const T* panel(int64_t group, const StripCall& call) const {
+    return packed_.get() + (group * panels_ + call.panel) * panel_size();
+  }
+
+  void pack(int64_t group, const Chunk& chunk, const StripCall& call) {
+    auto* row = packed_.get() + (group * panels_ + call.panel) * panel_size();
+    for (int i = 0; i < call.rows; ++i) {
+      int64_t channel = call.columns[i] % g_.group_out();
+      int64_t phase = call.columns[i] / g_.group_out();
+      Triple phases;
+      for (int a = kAxes - 1; a >= 0; --a) {
+        phases[a] = phase % plan_.axis[a].phases;
+        phase /= plan_.axis[a].phases;
+      }
+      auto* to = row;
+      for (auto& step : call.steps) {
+        int64_t kernel = 0;
+        for (int a = 0; a < kAxes; ++a) {
+          int64_t offset = plan_.axis[a].least + step.offset[a];
+          int64_t k = (phases[a] + g_.padding[a] - offset * g_.stride[a]) /
+              g_.dilation[a];
+          kernel = kernel * g_.kernel[a] + k;
+        }
+        copies<S>().widen(
+            to,
+            weights_.at(group, channel, kernel) + chunk.first,
+            step.channels);
+        to += step.channels;
+      }
+      row += kPitch<T>;
+    }
+  }
+
+  // Boxes are computed in stretches of this many places, whole tiles of any
+  // number of rows.
+  static int64_t stretch() {
+    return kernels<T>().most_columns(1);
+  }
+
+  // Distance of rows of the strip or of sums: whole stretches may be read or
+  // written, and an odd number of cache lines spreads a column over the cache.
+  static int64_t pitch_for(int64_t length) {
+    constexpr int64_t line = 64 / sizeof(T);
+    int64_t lines = divide_up(length + stretch() + line, line);
+    return (lines | 1) * line;
+  }
+
+  void run_box(const StripBox& box) {
+    int64_t pitch = pitch_for(box.pixels());
+    auto* sums = scratch<T>(Slot::Sums, plan_.columns() * pitch);
+    for (int64_t j = 0; j < plan_.columns(); ++j) {
+      T start(0);
+      if (bias_) {
+        int64_t channel = box.group * g_.group_out() + j % g_.group_out();
+        copies<S>().widen(&start, bias_ + channel, 1);
+      }
+      std::fill_n(sums + j * pitch, pitch, start);
+    }
+    auto* strip = scratch<T>(Slot::PanelA, at_once_ * pitch);
+    for (auto& chunk : chunks_) {
+      fill(strip, pitch, box, chunk);
+      auto products = bind(chunk, box, sums, pitch);
+      // Stretch by stretch, leaving out those that hold no position.
+      int64_t done = 0;
+      for_each_line(box, [&](int64_t place, const Triple&, int64_t) {
+        int64_t last = place + box.extent[2];
+        for (done = std::max(done, place); done < last; done += stretch()) {
+          for (auto& product : products) {
+            multiply(product, strip, pitch, done);
+          }
+        }
+      });
+    }
+    for_each_line(box, [&](int64_t place, const Triple& position, int64_t n) {
+      write(sums + place, pitch, box, position, n);
+    });
+  }
+
+  // f(place of the line's first position, that position, its image)
+  template <typename F>
+  void for_each_line(const StripBox& box, F&& f) const {
+    for (int64_t n = 0; n < box.images; ++n) {
+      for (int64_t z = 0; z < box.extent[0]; ++z) {
+        for (int64_t y = 0; y < box.extent[1]; ++y) {
+          f(box.place(n, z, y, 0),
+            {box.first[0] + z, box.first[1] + y, box.first[2]},
+            box.image + n);
+        }
+      }
+    }
+  }
+
+  // strip[channel][place], zeros outside the source.
+  void fill(T* strip, int64_t pitch, const StripBox& box, const Chunk& chunk) {
+    Triple from;
+    for (int a = 0; a < kAxes; ++a) {
+      from[a] = box.first[a] + plan_.axis[a].least;
+    }
+    int64_t width = box.source[2];
+    int64_t lo = std::clamp<int64_t>(-from[2], 0, width);
+    int64_t hi = std::clamp<int64_t>(g_.in[2] - from[2], lo, width);
+    auto zero = [&](T* to, int64_t count) {
+      for (int64_t c = 0; count > 0 && c < chunk.channels; ++c) {
+        std::fill_n(to + c * pitch, count, T(0));
+      }
+    };
+    for (int64_t n = 0; n < box.images; ++n) {
+      for (int64_t z = 0; z < box.source[0]; ++z) {
+        for (int64_t y = 0; y < box.source[1]; ++y) {
+          int64_t zz = from[0] + z;
+          int64_t yy = from[1] + y;
+          auto* to = strip + box.place(n, z, y, 0);
+          if (zz < 0 || zz >= g_.in[0] || yy < 0 || yy >= g_.in[1]) {
+            zero(to, width);
+            continue;
+          }
+          int64_t line = ((box.image + n) * g_.in[0] + zz) * g_.in[1] + yy;
+          auto* pixel = source_ + (line * g_.in[2] + from[2]) * g_.c_in +
+              box.group * g_.group_in() + chunk.first;
+          turn(to, pitch, pixel, lo, hi, chunk.channels);
+          zero(to, lo);
+          zero(to + hi, width - hi);
+        }
+      }
+    }
+  }
+
+  // Pixels [lo, hi) of a line.
+  void turn(
+      T* to,
+      int64_t pitch,
+      const S* pixel,
+      int64_t lo,
+      int64_t hi,
+      int64_t channels) const {
+    constexpr int64_t kAtOnce = 64;
+    int64_t lanes = kernels<T>().lanes;
+    const S* rows[kAtOnce];
+    for (int64_t x = lo; x < hi;) {
+      int64_t count = std::min(kAtOnce, hi - x);
+      if (count > lanes) {
+        count = count / lanes * lanes;
+      } else {
+        // A whole vector of pixels, some for the second time.
+        x = std::max(lo, hi - lanes);
+        count = hi - x;
+      }
+      for (int64_t i = 0; i < count; ++i) {
+        rows[i] = pixel + (x + i) * g_.c_in;
+      }
+      copies<S>().transpose(to + x, pitch, rows, count, channels);
+      x += count;
+    }
+  }
+
+  // A call with the addresses of a box.
+  struct Bound {
+    const T* panel;
+    int rows;
+    int columns;
+    int64_t first; // of the stretches
+    int64_t count;
+    T* sums[kStripTileRows];
+  };
+
+  std::vector<Bound>
+  bind(const Chunk& chunk, const StripBox& box, T* sums, int64_t pitch) const {
+    std::vector<Bound> products;
+    auto& stretches = stretches_of_thread();
+    stretches.clear();
+    for (auto& call : chunk.calls) {
+      products.push_back(
+          {panel(box.group, call),
+           call.rows,
+           kernels<T>().most_columns(call.rows),
+           static_cast<int64_t>(stretches.size()),
+           static_cast<int64_t>(call.steps.size()),
+           {}});
+      for (auto& step : call.steps) {
+        auto& o = step.offset;
+        stretches.push_back({box.place(0, o[0], o[1], o[2]), step.channels});
+      }
+      for (int i = 0; i < call.rows; ++i) {
+        products.back().sums[i] = sums + call.columns[i] * pitch;
+      }
+    }
+    return products;
+  }
+
+  static std::vector<Stretch>& stretches_of_thread() {
+    thread_local std::vector<Stretch> stretches;
+    return stretches;
+  }
+
+  void multiply(const Bound& p, const T* strip, int64_t pitch, int64_t place)
+      const {
+    Stretches stretches{stretches_of_thread().data() + p.first, p.count};
+    for (int64_t j = 0; j < stretch(); j += p.columns) {
+      kernels<T>().tile(
+          p.rows,
+          p.columns,
+          p.panel,
+          stretches,
+          strip + place + j,
+          pitch,
+          {p.sums, place + j, nullptr});
+    }
+  }
+
+  // A line of positions: the output lines of its phases.
+  void write(
+      const T* sums,
+      int64_t pitch,
+      const StripBox& box,
+      const Triple& position,
+      int64_t image) const {
+    int64_t channels = g_.group_out();
+    int64_t step = plan_.axis[2].phases * channels;
+    auto* line =
+        scratch<T>(Slot::PanelB, box.extent[2] * step + kernels<T>().lanes);
+    const T* rows[kMaxColumns];
+    int64_t x = position[2] * g_.stride[2];
+    int64_t pixels =
+        std::min(box.extent[2] * plan_.axis[2].phases, g_.out[2] - x);
+    for (int64_t a = 0; a < plan_.axis[0].phases; ++a) {
+      for (int64_t b = 0; b < plan_.axis[1].phases; ++b) {
+        int64_t z = position[0] * g_.stride[0] + a;
+        int64_t y = position[1] * g_.stride[1] + b;
+        if (z >= g_.out[0] || y >= g_.out[1]) {
+          continue;
+        }
+        for (int64_t j = 0; j < step; ++j) {
+          rows[j] = sums + (plan_.column(a, b, 0, 0) + j) * pitch;
+        }
+        copies<T>().transpose(line, step, rows, step, box.extent[2]);
+        auto* to = result_ +
+            (((image * g_.out[0] + z) * g_.out[1] + y) * g_.out[2] + x) *
+                g_.c_out +
+            box.group * channels;
+        if (g_.groups == 1) {
+          copies<S>().narrow(to, line, pixels * channels);
+          continue;
+        }
+        for (int64_t i = 0; i < pixels; ++i) {
+          copies<S>().narrow(to + i * g_.c_out, line + i * channels, channels);
+        }
+      }
+    }
+  }
+
+  const Geometry& g_;
+  StripPlan plan_;
+  std::vector<StripBox> boxes_;
+  WeightMatrices<S> weights_;
+  const S* source_;
+  const S* bias_;
+  S* result_;
+  int64_t at_once_{0};
+  int64_t panels_{0};
+  std::vector<Chunk> chunks_;
+  AlignedArray<T> packed_;
+};
+
+} // namespace
+
+std::string strip_why_not(const Problem& problem) {
+  if (problem.contraction != Contraction::Output) {
+    return "it has the output only";
+  }
+  auto& g = problem.geometry;
+  double columns = double(g.group_out());
+  for (int a = 0; a < kAxes; ++a) {
+    columns *= double(std::min(g.stride[a], g.out[a]));
+  }
+  if (columns > kMaxColumns) {
+    return "stride and output channels per group must make at most " +
+        std::to_string(kMaxColumns) + " results per position";
+  }
+  return "";
+}
+
+bool strip_suits(const Problem& problem) {
+  return strip_cycles(problem) <
+      std::min(dot_cycles(problem), tile_cycles(problem));
+}
+
+void run_strip(const Problem& problem, const Buffers& buffers) {
+  with_storage(
+      problem.scalar, [&]<typename S>(S) { Strip<S>(problem, buffers).run(); });
+}
+
+} // namespace mlx_convt::cpu
