@@ -100,8 +100,9 @@ class Process:
         return reply
 
     def kill(self) -> None:
-        """Works on stopped processes too."""
-        self._process.kill()
+        """Works on stopped processes too, and on what they have forked."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,10 @@ from mlx_convt.bench.contestants.task import (
     channels_last,
     input_major,
 )
+
+# It would send statistics of its use, from a fork of this process. Without this
+# module it has a stub for it.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 openvino: Any = importlib.import_module("openvino")
 ops: Any = importlib.import_module("openvino.opset13")
