@@ -47,7 +47,14 @@ def contestant(tmp_path, monkeypatch):
                     result = [reference.conv_transpose(
                         task.x, task.w, **task.layer.arguments)]
                     {body or BODIES[name]}
-                yield Variant("only", call, lambda result: result)
+                def slow():
+                    time.sleep(0.01)
+                    return call()
+                yield Variant("slow", slow, lambda result: result)
+                yield Variant("fast", call, lambda result: result)
+                def broken():
+                    raise RuntimeError("this one does not work")
+                yield Variant("broken", broken, lambda result: result)
             """
         module = f"contestant_{name.replace('-', '_')}"
         Path(tmp_path, f"{module}.py").write_text(textwrap.dedent(code))
@@ -90,6 +97,7 @@ def test_contestants_who_fail_do_not_stop_the_others(contestant):
     assert len(row.entries["ours"].seconds) == EFFORT.rounds
     for name in ("right", "talks"):
         assert row.valid(name) is not None
+        assert row.entries[name].variant == "fast"
     assert row.best_peer in ("right", "talks")
     problems = {name: row.faults(row.entries[name]) for name in names}
     assert "error of the output is" in problems["wrong"][0]

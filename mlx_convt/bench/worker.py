@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import json
+import math
 import os
 import signal
 import sys
@@ -22,7 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from mlx_convt.bench.contestants.task import NotExpressible, Task, Variant
+from mlx_convt.bench.contestants.task import (
+    Array,
+    NotExpressible,
+    Task,
+    Variant,
+)
 from mlx_convt.layers import Layer
 
 # A variant that takes longer is not run again to choose among variants.
@@ -42,19 +48,26 @@ class Worker:
         return {}
 
     def prepare(self, **task: Any) -> dict[str, Any]:
-        """Sets all variants up, keeps the quickest, saves its results."""
+        """Runs all variants, keeps the quickest, saves its results.
+
+        A variant that fails is no loss as long as another one works.
+        """
         self._variant = None
-        best = None
-        folder = Path(task["folder"])
-        for variant in self._contestant.variants(load_task(**task)):
-            raw, seconds = first_runs(variant)
-            if best is None or seconds < best:
-                best, self._variant = seconds, variant
-                results = variant.results(raw)
-        if best is None or self._variant is None:
+        best = math.inf
+        results: list[Array] = []
+        try:
+            for variant in self._contestant.variants(load_task(**task)):
+                raw, seconds = first_runs(variant)
+                if seconds < best:
+                    results = variant.results(raw)
+                    best, self._variant = seconds, variant
+        except Exception:
+            if self._variant is None:
+                raise
+        if self._variant is None:
             raise RuntimeError("no way to run this layer")
         for index, result in enumerate(results):
-            np.save(folder / f"result{index}.npy", result)
+            np.save(Path(task["folder"]) / f"result{index}.npy", result)
         return {
             "variant": self._variant.name,
             "seconds": best,
