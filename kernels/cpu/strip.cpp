@@ -222,7 +222,8 @@ class Strip {
       for (int64_t i = 0; i < count; ++i) {
         rows[i] = pixel + (x + i) * g_.c_in;
       }
-      copies<S>().transpose(to + x, pitch, rows, count, channels);
+      copies<S>().transpose(
+          to + x, pitch, rows, count, channels, lanes * g_.c_in);
       x += count;
     }
   }
@@ -306,7 +307,7 @@ class Strip {
         for (int64_t j = 0; j < step; ++j) {
           rows[j] = sums + (plan_.column(a, b, 0, 0) + j) * pitch;
         }
-        copies<T>().transpose(line, step, rows, step, box.extent[2]);
+        copies<T>().transpose(line, step, rows, step, box.extent[2], 0);
         auto* to = result_ +
             (((image * g_.out[0] + z) * g_.out[1] + y) * g_.out[2] + x) *
                 g_.c_out +

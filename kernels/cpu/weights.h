@@ -141,7 +141,8 @@ struct WeightMatrices {
         for (int64_t r = 0; r < some; ++r) {
           rows[r] = values(group, first + j + i + r, kernel) + piece.channel;
         }
-        copies<S>().transpose(block + i, width, rows, some, piece.channels);
+        copies<S>().transpose(
+            block + i, width, rows, some, piece.channels, 0);
       }
     }
   }

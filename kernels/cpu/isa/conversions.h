@@ -131,11 +131,13 @@ struct CopiesOf {
       const S* const* rows,
       int64_t count,
       int64_t k,
-      int64_t width) {
+      int64_t width,
+      int64_t ahead) {
     V block[kLanes];
 #pragma GCC unroll 16
     for (int r = 0; r < kLanes; ++r) {
       if constexpr (Whole) {
+        __builtin_prefetch(rows[r] + k + ahead);
         block[r] = load_row(rows[r] + k);
       } else if (r < count && width == kLanes) {
         block[r] = load_row(rows[r] + k);
@@ -162,21 +164,26 @@ struct CopiesOf {
       int64_t step,
       const S* const* rows,
       int64_t count,
-      int64_t length) {
-    // From the last rows to the first, so that the zeros behind the last row
-    // may reach into the next line of a narrow matrix.
-    for (int64_t i = (count - 1) / kLanes * kLanes; i >= 0; i -= kLanes) {
+      int64_t length,
+      int64_t ahead) {
+    int64_t blocks = (count + kLanes - 1) / kLanes;
+    bool is_narrow = step < blocks * kLanes;
+    for (int64_t n = 0; n < blocks; ++n) {
+      // In a narrow matrix the zeros behind the last row reach into the next
+      // line, which the first rows then overwrite.
+      int64_t i = (is_narrow ? blocks - 1 - n : n) * kLanes;
       const S* const* at = rows + i;
       if (count - i >= kLanes && length >= kLanes) {
         for (int64_t k = 0; k < length - kLanes; k += kLanes) {
-          transpose_of<true>(to + i, step, at, kLanes, k, kLanes);
+          transpose_of<true>(to + i, step, at, kLanes, k, kLanes, ahead);
         }
         // The last block overlaps the one before.
-        transpose_of<true>(to + i, step, at, kLanes, length - kLanes, kLanes);
+        transpose_of<true>(
+            to + i, step, at, kLanes, length - kLanes, kLanes, ahead);
       } else {
         for (int64_t k = 0; k < length; k += kLanes) {
           int64_t width = length - k < kLanes ? length - k : kLanes;
-          transpose_of<false>(to + i, step, at, count - i, k, width);
+          transpose_of<false>(to + i, step, at, count - i, k, width, ahead);
         }
       }
     }

@@ -127,13 +127,15 @@ struct Copies {
       int64_t length);
   // to[k * step + i] = rows[i][k] for k < length, i < count. Writes zeros for
   // i from count to the next multiple of lanes; where step < count rounded so,
-  // only those behind the last line stay.
+  // only those behind the last line stay. Rows that lie `ahead` behind these
+  // in memory will follow and are fetched.
   void (*transpose)(
       Acc<S>* to,
       int64_t step,
       const S* const* rows,
       int64_t count,
-      int64_t length);
+      int64_t length,
+      int64_t ahead);
   void (*widen)(Acc<S>* to, const S* from, int64_t count);
   void (*narrow)(S* to, const Acc<S>* from, int64_t count); // ties to even
 };
