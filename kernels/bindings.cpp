@@ -7,6 +7,7 @@
 #include "cpu/algorithms.h"
 #include "cpu/eval.h"
 #include "cpu/isa/kernels.h"
+#include "cpu/machine_peak.h"
 #include "cpu/thread_pool.h"
 #include "mlx/version.h"
 #include "plain_call.h"
@@ -152,4 +153,21 @@ NB_MODULE(_ext, m) {
       "Whether an algorithm can run a contraction of this call.");
   m.def("num_threads", &cpu::num_threads);
   m.def("instruction_set", [] { return std::string(cpu::instruction_set()); });
+
+  m.def(
+      "peak_flops",
+      [](bool float64) {
+        return float64 ? cpu::peak_flops<double>() : cpu::peak_flops<float>();
+      },
+      "float64"_a = false,
+      nb::call_guard<nb::gil_scoped_release>(),
+      "Multiplications and additions per second of fused multiply-adds in\n"
+      "registers, on all threads.");
+  m.def(
+      "stream_seconds",
+      &cpu::stream_seconds,
+      "read_bytes"_a,
+      "write_bytes"_a,
+      nb::call_guard<nb::gil_scoped_release>(),
+      "Least time to read and write so many bytes once, on all threads.");
 }

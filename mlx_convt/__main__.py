@@ -1,8 +1,35 @@
-"""``python -m mlx_convt``: the comparison with MLX's built-in operation."""
+"""``python -m mlx_convt``: the comparison, or else the benchmark."""
 
+from __future__ import annotations
+
+import os
+import signal
 import sys
+from collections.abc import Sequence
 
-from mlx_convt.compare.cli import main
+
+def main(arguments: Sequence[str]) -> int:
+    # Imported here: each command needs its own half.
+    if arguments[:1] == ["bench"]:
+        from mlx_convt.bench import cli as bench
+
+        return bench.main(arguments[1:])
+    from mlx_convt.compare import cli as compare
+
+    return compare.main(arguments[arguments[:1] == ["compare"] :])
+
+
+def run() -> int:
+    """Ends quietly when whoever reads the output has had enough."""
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nothing is left to be flushed to at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return status
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

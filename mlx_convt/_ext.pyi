@@ -70,3 +70,11 @@ def eligible(
 
 def num_threads() -> int: ...
 def instruction_set() -> str: ...
+def peak_flops(float64: bool = ...) -> float:
+    """
+    Multiplications and additions per second of fused multiply-adds in
+    registers, on all threads.
+    """
+
+def stream_seconds(read_bytes: int, write_bytes: int) -> float:
+    """Least time to read and write so many bytes once, on all threads."""

@@ -41,7 +41,7 @@ class Expected:
     index: tuple[Any, ...]
     tolerance: float
 
-    def error(self, result: mx.array) -> float:
+    def error(self, result: mx.array | npt.NDArray[Any]) -> float:
         """Largest error over largest value; NaN counts as infinite."""
         values = to_numpy(result)[self.index]
         scale = float(np.max(np.abs(self.values))) or 1.0
@@ -153,8 +153,9 @@ def tolerance(dtype: mx.Dtype, terms: int) -> float:
     return 2 * stored + 2 * summed * math.sqrt(terms)
 
 
-def to_numpy(array: mx.array) -> npt.NDArray[np.float64]:
-    if array.dtype == mx.bfloat16:  # NumPy has no such type.
+def to_numpy(array: mx.array | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    # NumPy has no such type.
+    if isinstance(array, mx.array) and array.dtype == mx.bfloat16:
         array = array.astype(mx.float32, stream=mx.cpu)
     return np.array(array).astype(np.float64)
 

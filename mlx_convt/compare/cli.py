@@ -7,24 +7,17 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import mlx.core as mx
 
 from mlx_convt import layers as named
+from mlx_convt.compare import options as shared
 from mlx_convt.compare import plot
 from mlx_convt.compare.machine import describe
-from mlx_convt.compare.measure import Row, measure
+from mlx_convt.compare.measure import DTYPES, Row, measure
 from mlx_convt.compare.progress import Progress
 from mlx_convt.compare.table import Table, as_json
 from mlx_convt.layers import Layer
-
-_DTYPES = {
-    "float32": mx.float32,
-    "float16": mx.float16,
-    "bfloat16": mx.bfloat16,
-    "float64": mx.float64,
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,16 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        layers = _select(options)
-        _check_outputs(options)
+        layers = shared.select_layers(options, named.COMPARED)
+        _check(options)
+        if options.threads is not None:
+            # Read once, when the first operation asks for threads.
+            os.environ["MLX_CONVT_NUM_THREADS"] = str(options.threads)
+        shared.check_environment()
     except ValueError as error:
         parser.error(str(error))
     if options.list:
-        _list(layers)
+        shared.list_layers(layers)
         return 0
-    if options.threads is not None:
-        # Read once, when the first operation asks for threads.
-        os.environ["MLX_CONVT_NUM_THREADS"] = str(options.threads)
     try:
         with mx.stream(mx.cpu):
             return _compare(layers, options)
@@ -68,7 +62,7 @@ def _compare(layers: Sequence[Layer], options: argparse.Namespace) -> int:
             progress.step(f"{title.lower()}, {layer.name}")
             row = measure(
                 layer,
-                _DTYPES[options.dtype],
+                DTYPES[options.dtype],
                 gradients=gradients,
                 say=progress.detail,
             )
@@ -80,60 +74,22 @@ def _compare(layers: Sequence[Layer], options: argparse.Namespace) -> int:
 
     if options.json is not None:
         report = as_json(machine, options.dtype, rows)
-        text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text, encoding="utf-8")
+        shared.write_json(
+            options.json, json.dumps(report, indent=2, allow_nan=False)
+        )
     if options.plot is not None:
         plot.draw(options.plot, rows, machine, options.dtype)
     return 1 if any(row.faults(row.ours) for row in rows) else 0
 
 
-def _select(options: argparse.Namespace) -> list[Layer]:
-    layers = named.load()
-    if options.quick:
-        return [layer for layer in layers if layer.name in named.QUICK]
-    if options.layers is None:
-        return [layer for layer in layers if layer.name not in named.LONG]
-    if options.layers == "all":
-        return layers
-    if options.layers.endswith(".json"):
-        return named.load(Path(options.layers))
-    by_name = {layer.name: layer for layer in layers}
-    chosen = options.layers.split(",")
-    unknown = [name for name in chosen if name not in by_name]
-    if unknown:
-        raise ValueError(
-            f"no layer named {', '.join(map(repr, unknown))}; there are"
-            f" {', '.join(by_name)}."
-        )
-    return [by_name[name] for name in dict.fromkeys(chosen)]
-
-
-def _check_outputs(options: argparse.Namespace) -> None:
-    """Finds out before the measurements what would fail after them."""
+def _check(options: argparse.Namespace) -> None:
     if options.threads is not None and not 1 <= options.threads <= 4096:
         raise ValueError(f"--threads must be 1 to 4096. Got {options.threads}.")
-    if options.plot is not None:
-        if options.dtype == "float64":
-            raise ValueError(
-                "--plot draws ratios, and the built-in has no float64."
-            )
-        plot.check(options.plot)
-    for path in (options.json, options.plot):
-        if path is None or path == "-":
-            continue
-        if Path(path).is_dir() or not Path(path).parent.is_dir():
-            raise ValueError(f"cannot write to {path}.")
-
-
-def _list(layers: Sequence[Layer]) -> None:
-    for layer in layers:
-        arguments = ", ".join(f"{k}={v}" for k, v in layer.arguments.items())
-        print(f"{layer.name}: {layer.label}, {layer.flops / 1e9:.3f} GFLOP")
-        print(f"    {arguments}")
-        print(f"    {layer.source}")
+    if options.plot is not None and options.dtype == "float64":
+        raise ValueError(
+            "--plot draws ratios, and the built-in has no float64."
+        )
+    shared.check_files(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,21 +100,10 @@ def _parser() -> argparse.ArgumentParser:
         " against a float64 reference. By default the layers on which the"
         " built-in is not too slow, in about a minute.",
         epilog="Exit status: 0 if all results of mlx_convt are right, 1 if"
-        " not, 2 for wrong options.",
+        " not, 2 for wrong options. `python -m mlx_convt bench` is the"
+        " benchmark against other libraries.",
     )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--layers",
-        metavar="NAMES",
-        help="names with commas between, 'all', or a .json file of layers",
-    )
-    which.add_argument(
-        "--quick", action="store_true", help="a few small layers, in seconds"
-    )
-    parser.add_argument(
-        "--list", action="store_true", help="describe the layers and stop"
-    )
-    parser.add_argument("--dtype", choices=list(_DTYPES), default="float32")
+    shared.add_options(parser)
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads of mlx_convt"
     )
@@ -167,14 +112,5 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="also forward and gradients together (default)",
-    )
-    parser.add_argument(
-        "--json", metavar="FILE", help="write all figures; - for stdout"
-    )
-    parser.add_argument(
-        "--plot",
-        type=Path,
-        metavar="FILE",
-        help="draw the ratios (needs matplotlib)",
     )
     return parser

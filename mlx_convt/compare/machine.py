@@ -32,15 +32,20 @@ class Machine:
     algorithm: str
     evaluation_ms: float
 
-    def lines(self, dtype: str) -> list[str]:
+    def heading(self, dtype: str) -> list[str]:
         software = f"Python {self.python}, NumPy {self.numpy}"
+        return [
+            f"mlx_convt {self.mlx_convt} and MLX {self.mlx}, CPU, {dtype}",
+            f"{self.processor}, {self.cpus} CPUs, {self.system}, {software}",
+        ]
+
+    def lines(self, dtype: str) -> list[str]:
         threads = f"{self.threads} thread" + "s" * (self.threads > 1)
         if self.algorithm != "auto":
             threads += f", algorithm {self.algorithm}"
         cost = f"An mx.eval of one element costs {self.evaluation_ms:.3f} ms"
         return [
-            f"mlx_convt {self.mlx_convt} and MLX {self.mlx}, CPU, {dtype}",
-            f"{self.processor}, {self.cpus} CPUs, {self.system}, {software}",
+            *self.heading(dtype),
             f"ours: {self.instruction_set}, {threads}; built-in: one thread",
             f"{cost}; every time below contains it.",
         ]

@@ -22,6 +22,13 @@ from mlx_convt.compare.check import (
 from mlx_convt.compare.timing import Call, Patience, Timer, interleave
 from mlx_convt.layers import Layer
 
+DTYPES = {
+    "float32": mx.float32,
+    "float16": mx.float16,
+    "bfloat16": mx.bfloat16,
+    "float64": mx.float64,
+}
+
 _OURS = Patience(at_least=7, seconds=0.4)
 _BUILTIN = Patience(at_least=1, seconds=0.4)
 
@@ -90,7 +97,7 @@ def measure(
     timers = []
     for side, module, patience in contenders:
         say("built-in" if side is builtin else "mlx_convt")
-        call = _call(module, layer, operands, gradients)
+        call = make_call(module, layer, operands, gradients)
         timer = Timer(call, patience)
         try:
             timer.first()
@@ -140,9 +147,11 @@ def make_operands(layer: Layer, dtype: mx.Dtype, seed: int = 0) -> Operands:
     return operands
 
 
-def _call(
+def make_call(
     module: ModuleType, layer: Layer, operands: Operands, gradients: bool
 ) -> Call:
+    """The forward pass, or both gradients with it, evaluated."""
+
     def apply(x: mx.array, w: mx.array) -> mx.array:
         result: mx.array = module.conv_transpose2d(
             x, w, **layer.arguments, stream=mx.cpu

@@ -180,6 +180,21 @@ struct Copies {
   void (*narrow)(S* to, const Acc<S>* from, int64_t count); // ties to even
 };
 
+// Measure the machine, not a layer; see ../machine_peak.h.
+template <typename T>
+struct PeakLoops {
+  int64_t round_flops; // of a round of multiply_add
+
+  // The sum of independent chains v = v * factor + term, which start with
+  // small integers.
+  T (*multiply_add)(int64_t rounds, T factor, T term);
+
+  // Sums and sets values; what is left of a count that no 256 bytes divide is
+  // left alone.
+  T (*read)(const T* from, int64_t count);
+  void (*write)(T* to, int64_t count, T value);
+};
+
 struct InstructionSet {
   const char* name;
   bool (*is_supported)();
@@ -189,6 +204,8 @@ struct InstructionSet {
   Copies<Half> copy_f16;
   Copies<BFloat> copy_bf16;
   Copies<double> copy_f64;
+  PeakLoops<float> peak_f32;
+  PeakLoops<double> peak_f64;
 };
 
 // The best instruction set that this processor has, or the one that the
@@ -201,5 +218,7 @@ template <typename T>
 const Kernels<T>& kernels();
 template <typename S>
 const Copies<S>& copies();
+template <typename T>
+const PeakLoops<T>& peak_loops();
 
 } // namespace mlx_convt::cpu

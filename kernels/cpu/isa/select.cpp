@@ -57,5 +57,13 @@ template <>
 const Copies<double>& copies<double>() {
   return active().copy_f64;
 }
+template <>
+const PeakLoops<float>& peak_loops<float>() {
+  return active().peak_f32;
+}
+template <>
+const PeakLoops<double>& peak_loops<double>() {
+  return active().peak_f64;
+}
 
 } // namespace mlx_convt::cpu

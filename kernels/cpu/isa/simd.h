@@ -3,6 +3,7 @@
 
 #include "conversions.h"
 #include "lanewise.h"
+#include "peaks.h"
 #include "tiles.h"
 
 namespace mlx_convt::cpu {
@@ -37,7 +38,9 @@ constexpr InstructionSet instruction_set_of(
       CopiesOf<float, Bytes>::table(),
       CopiesOf<Half, Bytes>::table(),
       CopiesOf<BFloat, Bytes>::table(),
-      CopiesOf<double, Bytes>::table()};
+      CopiesOf<double, Bytes>::table(),
+      Peaks<float, Bytes>::table(),
+      Peaks<double, Bytes>::table()};
 }
 
 } // namespace

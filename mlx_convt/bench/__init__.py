@@ -1,0 +1,1 @@
+"""The benchmark against other libraries, each in a process of its own."""

@@ -1,0 +1,213 @@
+"""A contestant's own process: reads commands, runs them, writes replies.
+
+    python -m mlx_convt.bench.worker MODULE PARENT [CPU...]
+
+Commands and replies are lines of JSON on stdin and stdout; arrays travel in
+files. It runs on these CPUs alone, and ends with its input or its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mlx_convt.bench.contestants.task import (
+    Array,
+    NotExpressible,
+    Task,
+    Variant,
+)
+from mlx_convt.layers import Layer
+
+# A variant that takes longer is not run again to choose among variants.
+SLOW_SECONDS = 0.5
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Worker:
+    """The commands; each returns its reply."""
+
+    def __init__(self, contestant: ModuleType) -> None:
+        self._contestant = contestant
+        self._variant: Variant | None = None
+
+    def hello(self) -> dict[str, Any]:
+        return {}
+
+    def prepare(self, **task: Any) -> dict[str, Any]:
+        """Runs all variants, keeps the quickest, saves its results.
+
+        A variant that fails is no loss as long as another one works.
+        """
+        self._variant = None
+        best = math.inf
+        results: list[Array] = []
+        try:
+            for variant in self._contestant.variants(load_task(**task)):
+                raw, seconds = first_runs(variant)
+                if seconds < best:
+                    results = variant.results(raw)
+                    best, self._variant = seconds, variant
+        except Exception:
+            if self._variant is None:
+                raise
+        if self._variant is None:
+            raise RuntimeError("no way to run this layer")
+        for index, result in enumerate(results):
+            np.save(Path(task["folder"]) / f"result{index}.npy", result)
+        return {
+            "variant": self._variant.name,
+            "seconds": best,
+            "results": len(results),
+            "fixed_cost": self._fixed_cost(),
+        }
+
+    def run(self, calls: int, warm: bool) -> dict[str, Any]:
+        """Times so many calls, after one more if `warm`."""
+        assert self._variant is not None
+        call = self._variant.call
+        if warm:
+            call()
+        seconds = []
+        for _ in range(calls):
+            start = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - start)
+        return {"seconds": seconds}
+
+    def drop(self) -> dict[str, Any]:
+        self._variant = None
+        return {}
+
+    def memory(self, **task: Any) -> dict[str, Any]:
+        """The peak of one call, the first of its kind in this process."""
+        # Imported here: the other libraries' processes have no use for it.
+        from mlx_convt.bench import memory
+
+        (variant,) = self._contestant.variants(load_task(**task))
+        start_up(self._contestant, task["threads"])
+        rise, _ = memory.rise(variant.call)
+        return {"rise": rise}
+
+    def peak(self, float64: bool) -> dict[str, Any]:
+        from mlx_convt import _ext
+
+        return {
+            "flops": _ext.peak_flops(float64),
+            "instruction_set": _ext.instruction_set(),
+        }
+
+    def stream(self, read_bytes: int, write_bytes: int) -> dict[str, Any]:
+        from mlx_convt import _ext
+
+        return {"seconds": _ext.stream_seconds(read_bytes, write_bytes)}
+
+    def _fixed_cost(self) -> float:
+        cost = getattr(self._contestant, "fixed_cost", None)
+        return float(cost()) if cost else 0.0
+
+
+def load_task(
+    layer: Mapping[str, Any],
+    folder: str,
+    dtype: str,
+    gradients: bool,
+    threads: int,
+) -> Task:
+    x, w, cotangent = (
+        np.load(Path(folder) / f"{name}.npy") for name in ("x", "w", "y")
+    )
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in layer.items()
+    }
+    return Task(Layer(**fields), x, w, cotangent, dtype, gradients, threads)
+
+
+def first_runs(variant: Variant) -> tuple[Any, float]:
+    """The first call's results, and the least time of up to four calls."""
+    best = None
+    for _ in range(4):
+        start = time.perf_counter()
+        results = variant.call()
+        seconds = time.perf_counter() - start
+        best = seconds if best is None else min(best, seconds)
+        if seconds > SLOW_SECONDS:
+            break
+    assert best is not None
+    return results, best
+
+
+def start_up(contestant: ModuleType, threads: int) -> None:
+    """Runs something tiny, so that what a process does once is done."""
+    layer = Layer(
+        name="tiny",
+        source="",
+        batch=1,
+        spatial=(64, 64),
+        in_channels=1,
+        out_channels=1,
+        kernel=(2, 2),
+        stride=(2, 2),
+        padding=(0, 0),
+        output_padding=(0, 0),
+        dilation=(1, 1),
+        groups=1,
+    )
+    shapes = (layer.input_shape, layer.weight_shape, layer.output_shape)
+    x, w, cotangent = (np.ones(shape, np.float32) for shape in shapes)
+    task = Task(layer, x, w, cotangent, "float32", False, threads)
+    for variant in contestant.variants(task):
+        variant.call()
+
+
+def answer(worker: Worker, line: str) -> dict[str, Any]:
+    command = json.loads(line)
+    try:
+        reply: dict[str, Any] = getattr(worker, command.pop("do"))(**command)
+    except NotExpressible as error:
+        return {"not_expressible": str(error)}
+    except Exception as error:  # noqa: BLE001, for it is the answer
+        text = " ".join(str(error).split())
+        return {"error": f"{type(error).__name__}: {text}"[:500]}
+    return reply
+
+
+def die_with(parent: int) -> None:
+    """A stopped process would not notice the end of its input."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            sys.exit(1)
+
+
+def main(arguments: Sequence[str]) -> None:
+    module, parent, *cpus = arguments
+    die_with(int(parent))
+    if cpus and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, map(int, cpus))
+    # What libraries print must not mix with the replies.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    worker = Worker(importlib.import_module(module))
+    for line in sys.stdin:
+        reply = answer(worker, line)
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
