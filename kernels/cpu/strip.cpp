@@ -9,6 +9,8 @@ namespace {
 
 // Results per position beyond which the vectors are full without a turn.
 constexpr int64_t kMaxColumns = 256;
+// Of a strip and its sums, a thread's.
+constexpr double kMaxValues = 1 << 20;
 
 template <typename S>
 class Strip {
@@ -331,15 +333,13 @@ std::string strip_why_not(const Problem& problem) {
     return "it has the output only";
   }
   auto& g = problem.geometry;
-  double columns = double(g.group_out());
-  for (int a = 0; a < kAxes; ++a) {
-    columns *= double(std::min(g.stride[a], g.out[a]));
-  }
-  if (columns > kMaxColumns) {
+  if (strip_columns(g) > kMaxColumns) {
     return "stride and output channels per group must make at most " +
         std::to_string(kMaxColumns) + " results per position";
   }
-  return "";
+  return strip_values(g) > kMaxValues
+      ? "the taps must not lie further apart than fits 1 Mi values"
+      : "";
 }
 
 bool strip_suits(const Problem& problem) {

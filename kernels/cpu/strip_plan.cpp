@@ -17,8 +17,57 @@ constexpr int64_t kMaxSums = 64 * 1024;
 constexpr int64_t kMaxStrip = 96 * 1024;
 // Enough boxes for an even split over a desktop's cores.
 constexpr int64_t kWantedBoxes = 16;
+// The transposition works on vectors of channels.
+constexpr int64_t kVector = 16;
+
+int64_t positions_of(const Geometry& g, int axis) {
+  return divide_up(g.out[axis], g.stride[axis]);
+}
+
+// Into how many boxes the positions of each axis, and last the images, go.
+std::array<int64_t, kAxes + 1> pieces_of(const Geometry& g, int64_t columns) {
+  int64_t total = g.batch * g.groups;
+  for (int a = 0; a < kAxes; ++a) {
+    total *= positions_of(g, a);
+  }
+  int64_t wanted = std::clamp<int64_t>(
+      std::min(kMaxSums / columns, divide_up(total, kWantedBoxes)),
+      64,
+      kMaxPositions);
+  // Whole lines first, then whole planes, then whole images.
+  std::array<int64_t, kAxes + 1> pieces;
+  int64_t limit = std::min(kMaxWidth, wanted);
+  for (int a = kAxes - 1; a >= 0; --a) {
+    pieces[a] = divide_up(positions_of(g, a), std::max<int64_t>(limit, 1));
+    wanted /= divide_up(positions_of(g, a), pieces[a]);
+    limit = pieces[a] == 1 ? wanted : 1;
+  }
+  pieces[kAxes] = divide_up(g.batch, std::max<int64_t>(limit, 1));
+  return pieces;
+}
 
 } // namespace
+
+double strip_columns(const Geometry& g) {
+  double columns = double(g.group_out());
+  for (int a = 0; a < kAxes; ++a) {
+    columns *= double(std::min(g.stride[a], g.out[a]));
+  }
+  return columns;
+}
+
+double strip_values(const Geometry& g) {
+  auto columns = static_cast<int64_t>(strip_columns(g));
+  auto pieces = pieces_of(g, std::max<int64_t>(columns, 1));
+  double pixels = double(divide_up(g.batch, pieces[kAxes]));
+  for (int a = 0; a < kAxes; ++a) {
+    double reach =
+        double(g.dilation[a]) * double(g.kernel[a] - 1) / double(g.stride[a]) +
+        1;
+    pixels *= double(divide_up(positions_of(g, a), pieces[a])) + reach;
+  }
+  return pixels * double(columns + kVector) + double(kMaxStrip);
+}
 
 StripAxis strip_axis(const Geometry& g, int a) {
   int64_t stride = g.stride[a];
@@ -69,25 +118,7 @@ StripPlan::StripPlan(const Geometry& geometry)
           strip_axis(geometry, 2)} {}
 
 std::vector<StripBox> StripPlan::boxes() const {
-  int64_t total = g.batch * g.groups;
-  for (auto& a : axis) {
-    total *= a.positions;
-  }
-  int64_t wanted = std::clamp<int64_t>(
-      std::min(kMaxSums / columns(), divide_up(total, kWantedBoxes)),
-      64,
-      kMaxPositions);
-  // Whole lines first, then whole planes, then whole images.
-  int64_t pieces[kAxes + 1]; // images last
-  int64_t limit = std::min(kMaxWidth, wanted);
-  for (int a = kAxes - 1; a >= 0; --a) {
-    pieces[a] = divide_up(axis[a].positions, std::max<int64_t>(limit, 1));
-    int64_t extent = divide_up(axis[a].positions, pieces[a]);
-    wanted /= extent;
-    limit = pieces[a] == 1 ? wanted : 1;
-  }
-  pieces[kAxes] = divide_up(g.batch, std::max<int64_t>(limit, 1));
-
+  auto pieces = pieces_of(g, columns());
   std::vector<StripBox> boxes;
   Triple part;
   for (int64_t group = 0; group < g.groups; ++group) {
@@ -114,8 +145,6 @@ std::vector<StripBox> StripPlan::boxes() const {
 }
 
 int64_t StripPlan::channels_at_once(int64_t pixels) const {
-  // A turn works on vectors of channels.
-  constexpr int64_t kVector = 16;
   int64_t most = std::clamp(
       kMaxStrip / std::max<int64_t>(pixels, 1), kVector, kPanelColumns);
   int64_t parts = divide_up(std::max<int64_t>(g.group_in(), 1), most);

@@ -28,6 +28,13 @@ struct StripAxis {
 
 StripAxis strip_axis(const Geometry& geometry, int axis);
 
+// Results per position: phases times the output channels of a group.
+double strip_columns(const Geometry& geometry);
+
+// At most the values of a strip and its sums. Large where the kernel's taps
+// lie far apart: the strip holds all pixels between them.
+double strip_values(const Geometry& geometry);
+
 // Neighbouring positions of some images, [first, first + extent), computed
 // from the source pixels from first + least on, `source` of them per axis.
 struct StripBox {
