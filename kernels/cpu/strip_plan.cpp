@@ -21,7 +21,7 @@ constexpr int64_t kWantedBoxes = 16;
 constexpr int64_t kVector = 16;
 
 int64_t positions_of(const Geometry& g, int axis) {
-  return divide_up(g.out[axis], g.stride[axis]);
+  return divide_up(std::max<int64_t>(g.out[axis], 1), g.stride[axis]);
 }
 
 // Into how many boxes the positions of each axis, and last the images, go.
@@ -34,7 +34,8 @@ std::array<int64_t, kAxes + 1> pieces_of(const Geometry& g, int64_t columns) {
       std::min(kMaxSums / columns, divide_up(total, kWantedBoxes)),
       64,
       kMaxPositions);
-  // Whole lines first, then whole planes, then whole images.
+  // Whole lines first, then whole planes, then whole images; at least one
+  // piece of nothing.
   std::array<int64_t, kAxes + 1> pieces;
   int64_t limit = std::min(kMaxWidth, wanted);
   for (int a = kAxes - 1; a >= 0; --a) {
@@ -42,7 +43,8 @@ std::array<int64_t, kAxes + 1> pieces_of(const Geometry& g, int64_t columns) {
     wanted /= divide_up(positions_of(g, a), pieces[a]);
     limit = pieces[a] == 1 ? wanted : 1;
   }
-  pieces[kAxes] = divide_up(g.batch, std::max<int64_t>(limit, 1));
+  pieces[kAxes] =
+      divide_up(std::max<int64_t>(g.batch, 1), std::max<int64_t>(limit, 1));
   return pieces;
 }
 
