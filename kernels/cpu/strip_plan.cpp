@@ -109,6 +109,13 @@ StripAxis strip_axis(const Geometry& g, int a) {
       same->offsets.push_back(offset);
     }
   }
+  // The widest first: they can start the sums of all columns.
+  std::stable_sort(
+      axis.classes.begin(),
+      axis.classes.end(),
+      [](const OffsetClass& a, const OffsetClass& b) {
+        return a.phases.size() > b.phases.size();
+      });
   return axis;
 }
 
@@ -192,7 +199,7 @@ std::vector<StripCall> strip_calls(const StripPlan& plan, int64_t channels) {
           int64_t first = total * t / tiles;
           int64_t last = total * (t + 1) / tiles;
           for (auto& chunk : chunks) {
-            StripCall call{chunk, {}, static_cast<int>(last - first), 0};
+            StripCall call{chunk, {}, static_cast<int>(last - first), false, 0};
             std::copy(
                 columns.begin() + first, columns.begin() + last, call.columns);
             calls.push_back(call);
@@ -207,6 +214,30 @@ std::vector<StripCall> strip_calls(const StripPlan& plan, int64_t channels) {
     }
   }
   return calls;
+}
+
+std::vector<int64_t> start_sums(
+    const StripPlan& plan,
+    std::vector<StripCall>& calls) {
+  std::vector<bool> is_met(plan.columns());
+  std::vector<bool> is_started(plan.columns());
+  for (auto& call : calls) {
+    call.starts = true;
+    for (int i = 0; i < call.rows; ++i) {
+      call.starts = call.starts && !is_met[call.columns[i]];
+    }
+    for (int i = 0; i < call.rows; ++i) {
+      is_met[call.columns[i]] = true;
+      is_started[call.columns[i]] = is_started[call.columns[i]] || call.starts;
+    }
+  }
+  std::vector<int64_t> others;
+  for (int64_t j = 0; j < plan.columns(); ++j) {
+    if (!is_started[j]) {
+      others.push_back(j);
+    }
+  }
+  return others;
 }
 
 } // namespace mlx_convt::cpu
