@@ -24,6 +24,7 @@ struct Product {
   T* const* row_pointers;
   const T* init; // of the columns; null: add to what is there
   const std::vector<TapBox>& live; // of each tile of rows; empty: all taps
+  bool streams; // see TileRows
 };
 
 // A shallow reduction fills little of each panel row, and gets more rows to
@@ -203,7 +204,8 @@ class TileMethod {
     auto multiply = [&](int64_t i,
                         int64_t column,
                         const std::vector<Stretch>& some,
-                        const T* init) {
+                        const T* init,
+                        bool streams) {
       kernel.tile(
           static_cast<int>(std::min<int64_t>(kernel.tile_rows, p.rows - i)),
           columns,
@@ -211,21 +213,21 @@ class TileMethod {
           {some.data(), static_cast<int64_t>(some.size())},
           b,
           ldb,
-          {p.row_pointers + i, j, init});
+          {p.row_pointers + i, j, init, streams});
     };
     const T* init = p.init ? p.init + j : nullptr;
     for (int64_t i = 0; i < p.rows; i += kernel.tile_rows) {
       if (p.live.empty()) {
-        multiply(i, 0, stretches, init);
+        multiply(i, 0, stretches, init, p.streams);
         continue;
       }
       const T* start = init;
       for (auto& range : live_ranges(p.pieces, p.live[i / kernel.tile_rows])) {
-        multiply(i, range.first, clip(stretches, range, ldb), start);
+        multiply(i, range.first, clip(stretches, range, ldb), start, false);
         start = nullptr;
       }
       if (start) {
-        multiply(i, 0, {}, start);
+        multiply(i, 0, {}, start, false);
       }
     }
   }
