@@ -3,7 +3,7 @@
 #pragma once
 
 #include "gather.h"
-#include "methods.h"
+#include "product.h"
 
 namespace mlx_convt::cpu {
 

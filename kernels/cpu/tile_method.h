@@ -1,38 +1,11 @@
-// Three ways to multiply a panel with the weights of its phase.
+// Output and InputGrad by register tiles.
 #pragma once
 
-#include <limits>
 #include <optional>
 
-#include "blas.h"
-#include "packed.h"
+#include "product.h"
 
 namespace mlx_convt::cpu {
-
-// What a method is given: the panel holds `pieces` of `rows` rows, and
-// rows[i][j] is column `column + j` of the result.
-template <typename T>
-struct Product {
-  const Phase& phase;
-  int64_t phase_index;
-  int64_t group;
-  const T* panel;
-  const std::vector<Piece>& pieces;
-  int64_t rows;
-  int64_t column;
-  int64_t columns;
-  T* const* row_pointers;
-  const T* init; // of the columns; null: add to what is there
-  const std::vector<TapBox>& live; // of each tile of rows; empty: all taps
-  bool streams; // see TileRows
-};
-
-// A shallow reduction fills little of each panel row, and gets more rows to
-// spread the costs of a block over.
-inline int64_t block_rows_for(int64_t rows_of_full_depth, int64_t depth) {
-  int64_t columns = std::clamp<int64_t>(depth, 32, kPanelColumns);
-  return rows_of_full_depth * (kPanelColumns / columns);
-}
 
 // Register tiles over weights packed into blocks of two vectors: all of them
 // before the first product; or, for few rows, as a product meets them, in a
@@ -100,8 +73,15 @@ class TileMethod {
       auto stretches = unpacked_stretches(
           p.phase, g.kernel, p.pieces, g.group_in(), weights_.out_step());
       auto* weights = weights_.at(p.group, 0, 0) + p.column;
-      for (int64_t j = 0; j < p.columns; j += column_step()) {
-        tiles(p, j, stretches, weights + j, weights_.out_step());
+      // Few rows make wide tiles; whole vectors, so as not to read beyond.
+      int64_t most = kernels<T>().most_columns(static_cast<int>(p.rows));
+      for (int64_t j = 0; j < p.columns;) {
+        int64_t width = most;
+        while (width > p.columns - j) {
+          width /= 2;
+        }
+        tiles(p, j, width, stretches, weights + j, weights_.out_step());
+        j += width;
       }
     }
   }
@@ -117,7 +97,13 @@ class TileMethod {
       for (size_t s = 0; s < rows.size(); ++s) {
         stretches[s].b = rows[s].b * width;
       }
-      tiles(p, j, stretches, matrix + first * weights_.rows(p.phase), width);
+      tiles(
+          p,
+          j,
+          std::min(p.columns - j, column_step()),
+          stretches,
+          matrix + first * weights_.rows(p.phase),
+          width);
     }
   }
 
@@ -141,7 +127,13 @@ class TileMethod {
           column_step());
       for (int64_t j = 0; j < count; j += column_step()) {
         int64_t width = width_at(p.phase, p.column + first + j);
-        tiles(p, first + j, {{0, depth}}, packed + j * depth, width);
+        tiles(
+            p,
+            first + j,
+            std::min(count - j, column_step()),
+            {{0, depth}},
+            packed + j * depth,
+            width);
       }
     }
   }
@@ -192,15 +184,15 @@ class TileMethod {
     return clipped;
   }
 
-  // The columns from j up to a tile's width.
+  // `columns` columns from j.
   void tiles(
       const Product<T>& p,
       int64_t j,
+      int64_t columns,
       const std::vector<Stretch>& stretches,
       const T* b,
       int64_t ldb) const {
     auto& kernel = kernels<T>();
-    int columns = static_cast<int>(std::min(p.columns - j, column_step()));
     auto multiply = [&](int64_t i,
                         int64_t column,
                         const std::vector<Stretch>& some,
@@ -208,7 +200,7 @@ class TileMethod {
                         bool streams) {
       kernel.tile(
           static_cast<int>(std::min<int64_t>(kernel.tile_rows, p.rows - i)),
-          columns,
+          static_cast<int>(columns),
           p.panel + i * kPitch<T> + column,
           {some.data(), static_cast<int64_t>(some.size())},
           b,
@@ -241,181 +233,6 @@ class TileMethod {
   bool in_place_;
   bool packs_once_;
   std::optional<PackedWeights<S>> packed_;
-};
-
-// Dot products along the reduction: for few rows, where packing would cost
-// more than the arithmetic, and for few columns, which would not fill a
-// vector. The weights of Output have the reduction side by side as they are.
-template <typename S>
-class DotMethod {
-  using T = Acc<S>;
-
- public:
-  static constexpr bool kWritesAnywhere = true;
-  static constexpr int64_t kBlockRows = 24; // each panel row is read once
-
-  DotMethod(const WeightMatrices<S>& weights, const Plan& plan)
-      : weights_(weights),
-        in_place_(
-            weights.is_output && plan.axes[2][0].fold == 1 &&
-            weights.channels() >= kernels<T>().lanes &&
-            (std::is_same_v<S, T> || plan.phase(0).rows() <= kBlockRows)) {
-    if (in_place_) {
-      return;
-    }
-    packed_.emplace(
-        weights,
-        plan,
-        1,
-        1,
-        [&](T* to, const Phase& phase, int64_t group, int64_t column) {
-          weights.pack_column(to, phase, group, column);
-        });
-  }
-
-  int64_t column_step() const {
-    return 4;
-  }
-
-  int64_t block_rows() const {
-    return kBlockRows;
-  }
-
-  void multiply(const Product<T>& p) const {
-    if (in_place_) {
-      return multiply_in_place(p);
-    }
-    auto stretches =
-        packed_stretches(p.phase, p.pieces, weights_.channels(), 1);
-    int64_t ldb = weights_.rows(p.phase);
-    auto* b = packed_->data(p.phase_index, p.group) + p.column * ldb;
-    dot(p, 0, p.columns, stretches, b, ldb);
-  }
-
- private:
-  void multiply_in_place(const Product<T>& p) const {
-    auto& g = weights_.geometry;
-    auto stretches =
-        unpacked_stretches(p.phase, g.kernel, p.pieces, g.group_in(), 1);
-    const S* weights = weights_.at(p.group, p.column, 0);
-    int64_t step = weights_.out_step();
-    if constexpr (std::is_same_v<S, T>) {
-      dot(p, 0, p.columns, stretches, weights, step);
-    } else {
-      auto* wide = scratch<T>(Slot::PanelB, kPanelColumns * column_step());
-      for (int64_t j = 0; j < p.columns; j += column_step()) {
-        int64_t columns = std::min(p.columns - j, column_step());
-        int64_t row = 0;
-        for (auto& stretch : stretches) {
-          for (int64_t i = 0; i < columns; ++i) {
-            copies<S>().widen(
-                wide + i * kPanelColumns + row,
-                weights + (j + i) * step + stretch.b,
-                stretch.length);
-          }
-          row += stretch.length;
-        }
-        dot(p, j, columns, {{0, row}}, wide, kPanelColumns);
-      }
-    }
-  }
-
-  void dot(
-      const Product<T>& p,
-      int64_t first,
-      int64_t columns,
-      const std::vector<Stretch>& stretches,
-      const T* b,
-      int64_t ldb) const {
-    kernels<T>().dot(
-        static_cast<int>(p.rows),
-        static_cast<int>(columns),
-        p.panel,
-        {stretches.data(), static_cast<int64_t>(stretches.size())},
-        b,
-        ldb,
-        {p.row_pointers, first, p.init ? p.init + first : nullptr});
-  }
-
-  const WeightMatrices<S>& weights_;
-  bool in_place_;
-  std::optional<PackedWeights<S>> packed_;
-};
-
-// A CBLAS over weights packed into plain row-major matrices. It refuses rows
-// that are not evenly spaced, so the caller gives it rows of its own.
-template <typename S>
-class BlasMethod {
-  using T = Acc<S>;
-
- public:
-  static constexpr bool kWritesAnywhere = false;
-  static constexpr int64_t kBlockRows = 112;
-
-  BlasMethod(const WeightMatrices<S>& weights, const Plan& plan)
-      : weights_(weights),
-        packed_(
-            weights,
-            plan,
-            std::numeric_limits<int64_t>::max(),
-            kernels<T>().lanes,
-            [&](T* to, const Phase& phase, int64_t group, int64_t) {
-              weights.pack_columns(
-                  to,
-                  phase,
-                  weights.whole_phase(phase),
-                  group,
-                  0,
-                  weights.columns(phase),
-                  width(phase));
-            }) {}
-
-  int64_t column_step() const {
-    return 32;
-  }
-
-  int64_t block_rows() const {
-    return kBlockRows;
-  }
-
-  void multiply(const Product<T>& p) const {
-    int ldc = p.rows > 1
-        ? static_cast<int>(p.row_pointers[1] - p.row_pointers[0])
-        : static_cast<int>(p.columns);
-    if (p.init) {
-      for (int64_t i = 0; i < p.rows; ++i) {
-        std::copy_n(p.init, p.columns, p.row_pointers[i]);
-      }
-    }
-    auto* b = packed_.data(p.phase_index, p.group) + p.column;
-    const T* a = p.panel;
-    auto stretches = packed_stretches(
-        p.phase, p.pieces, weights_.channels(), width(p.phase));
-    for (auto& stretch : stretches) {
-      blas_gemm(
-          {false,
-           static_cast<int>(p.rows),
-           static_cast<int>(p.columns),
-           static_cast<int>(stretch.length),
-           a,
-           static_cast<int>(kPitch<T>),
-           b + stretch.b,
-           static_cast<int>(width(p.phase)),
-           T(1),
-           p.row_pointers[0],
-           ldc});
-      a += stretch.length;
-    }
-  }
-
- private:
-  int64_t width(const Phase& phase) const {
-    int64_t lanes = kernels<T>().lanes;
-    return (weights_.columns(phase) + lanes - 1) / lanes * lanes;
-  }
-
-  const WeightMatrices<S>& weights_;
-  PackedWeights<S> packed_;
 };
 
 } // namespace mlx_convt::cpu
