@@ -14,7 +14,13 @@ from mlx_convt.compare.measure import DTYPES, make_call
 from mlx_convt.compare.timing import evaluation_ms
 
 
+# Results are reused, as the other libraries reuse theirs; MLX's own limit of
+# 32 MiB is less than one result of a large map.
+_CACHE_LIMIT = 1 << 30
+
+
 def mlx_variants(module: ModuleType, task: Task) -> Iterator[Variant]:
+    mx.set_cache_limit(_CACHE_LIMIT)
     dtype = DTYPES[task.dtype]
     x, w, cotangent = (
         mx.array(array, dtype=dtype)
