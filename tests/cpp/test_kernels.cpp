@@ -17,9 +17,17 @@ const std::vector<std::vector<Stretch>> kStretches = {
 template <typename T>
 void check_tile(const Kernels<T>& kernels) {
   int lanes = kernels.lanes;
+  // A strip's stretch is whole tiles of any number of rows.
+  int fewest = kernels.most_columns(kernels.tile_rows);
+  CHECK_EQUAL(fewest, 2 * lanes);
+  CHECK(kernels.most_columns(1) > fewest);
+  for (int m = 1; m <= kernels.tile_rows; ++m) {
+    CHECK_EQUAL(kernels.most_columns(m) % fewest, 0);
+    CHECK_EQUAL(kernels.most_columns(1) % kernels.most_columns(m), 0);
+  }
   auto check = [&](auto& stretches, int pad) {
     return [&, pad](Random& random, int m, int n, auto& c) {
-      int64_t padded = round_up(n, lanes);
+      int64_t padded = tile_width(n, lanes);
       int64_t ldb = pad < 0 ? n : padded + pad;
       auto a = panel<T>(random, m, 0, depth_of(stretches));
       int64_t last = 0;
@@ -51,13 +59,14 @@ void check_tile(const Kernels<T>& kernels) {
     };
   };
   for (auto& stretches : kStretches) {
-    for_each_tile<T>(kernels.tile_rows, 2 * lanes, lanes, check(stretches, -1));
+    for_each_tile<T>(
+        kernels.tile_rows, kernels.most_columns, lanes, check(stretches, -1));
   }
   for_each_tile<T>(
-      kernels.tile_rows, 2 * lanes, lanes, check(kStretches[3], 5));
+      kernels.tile_rows, kernels.most_columns, lanes, check(kStretches[3], 5));
   // As deep as a panel gets.
   std::vector<Stretch> deep = {{0, 100}, {130, kPanelColumns - 100}};
-  for_each_tile<T>(1, 2 * lanes, lanes, check(deep, 0));
+  for_each_tile<T>(1, kernels.most_columns, lanes, check(deep, 0));
 }
 
 template <typename T>
@@ -66,7 +75,7 @@ void check_tile_transposed(const Kernels<T>& kernels) {
   for (int64_t depth : {1, 2, 37}) {
     for_each_tile<T>(
         kernels.tile_rows,
-        2 * lanes,
+        [&](int) { return 2 * lanes; },
         lanes,
         [&](Random& random, int m, int n, auto& c) {
           // The last columns: a vector may reach into the slack behind them.
@@ -92,7 +101,10 @@ template <typename T>
 void check_dot(const Kernels<T>& kernels) {
   for (auto& stretches : kStretches) {
     for_each_tile<T>(
-        9, 9, kernels.lanes, [&](Random& random, int m, int n, auto& c) {
+        9,
+        [](int) { return 9; },
+        kernels.lanes,
+        [&](Random& random, int m, int n, auto& c) {
           auto a = panel<T>(random, m, 0, depth_of(stretches));
           int64_t length = 0;
           for (auto& stretch : stretches) {

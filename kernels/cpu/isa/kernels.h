@@ -35,8 +35,8 @@ struct Stretches {
 };
 
 // Destination rows of a tile: column j of row i is rows[i][first + j]. The
-// sums start from `init[j]`, readable in whole vectors, or from what is there
-// when init is null.
+// sums start from `init[j]`, readable as far as rows of B, or from what is
+// there when init is null.
 template <typename T>
 struct TileRows {
   T* const* rows;
