@@ -173,7 +173,8 @@ void check_transpose(const Copies<S>& copy, int lanes) {
         }
         pointers.push_back(row.data());
       }
-      for (int64_t step : {count, (count + rounded) / 2, rounded, rounded + 3}) {
+      for (int64_t step :
+           {count, (count + rounded) / 2, rounded, rounded + 3}) {
         int64_t end = (length - 1) * step + rounded;
         std::vector<T> to(end + lanes, T(-1));
         // Only a hint: no such rows exist.
