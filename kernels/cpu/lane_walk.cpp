@@ -25,7 +25,7 @@ int64_t span_of(const std::vector<AxisPlan>& phases) {
       most = std::max(most, axis.taps.back().offset);
     }
   }
-  return std::max<int64_t>(most - least + 1, 1);
+  return most < least ? 1 : most - least + 1;
 }
 
 int64_t most_taps(const std::vector<AxisPlan>& phases) {

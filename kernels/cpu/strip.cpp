@@ -1,5 +1,7 @@
 #include "strip.h"
 
+#include <numeric>
+
 #include "correlate.h"
 #include "cost.h"
 #include "strip_plan.h"
@@ -15,6 +17,8 @@ constexpr double kMaxValues = 1 << 20;
 template <typename S>
 class Strip {
   using T = Acc<S>;
+  // As many as a tile of one row has columns: 8 vectors of 64 bytes.
+  static constexpr T zeros_[8 * 64 / sizeof(T)] = {};
 
  public:
   Strip(const Problem& problem, const Buffers& buffers)
@@ -49,6 +53,12 @@ class Strip {
     std::vector<StripCall> calls;
   };
 
+  std::vector<int64_t> all_columns() const {
+    std::vector<int64_t> columns(plan_.columns());
+    std::iota(columns.begin(), columns.end(), 0);
+    return columns;
+  }
+
   int64_t panel_size() const {
     return kernels<T>().tile_rows * kPitch<T>;
   }
@@ -63,6 +73,8 @@ class Strip {
       }
     }
     panels_ = panels;
+    not_started_ = chunks_.empty() ? all_columns()
+                                   : start_sums(plan_, chunks_.front().calls);
     packed_ = make_aligned<T>(
         std::max<int64_t>(g_.groups * panels_ * panel_size(), 1));
     for (int64_t group = 0; group < g_.groups; ++group) {
@@ -124,13 +136,8 @@ class Strip {
   void run_box(const StripBox& box) {
     int64_t pitch = pitch_for(box.pixels());
     auto* sums = scratch<T>(Slot::Sums, plan_.columns() * pitch);
-    for (int64_t j = 0; j < plan_.columns(); ++j) {
-      T start(0);
-      if (bias_) {
-        int64_t channel = box.group * g_.group_out() + j % g_.group_out();
-        copies<S>().widen(&start, bias_ + channel, 1);
-      }
-      std::fill_n(sums + j * pitch, pitch, start);
+    for (int64_t j : not_started_) {
+      std::fill_n(sums + j * pitch, pitch, T(0));
     }
     auto* strip = scratch<T>(Slot::PanelA, at_once_ * pitch);
     for (auto& chunk : chunks_) {
@@ -223,6 +230,7 @@ class Strip {
     const T* panel;
     int rows;
     int columns;
+    bool starts;
     int64_t first; // of the stretches
     int64_t count;
     T* sums[kStripTileRows];
@@ -238,6 +246,7 @@ class Strip {
           {panel(box.group, call),
            call.rows,
            kernels<T>().most_columns(call.rows),
+           call.starts,
            static_cast<int64_t>(stretches.size()),
            static_cast<int64_t>(call.steps.size()),
            {}});
@@ -260,6 +269,7 @@ class Strip {
   void multiply(const Bound& p, const T* strip, int64_t pitch, int64_t place)
       const {
     Stretches stretches{stretches_of_thread().data() + p.first, p.count};
+    const T* init = p.starts ? zeros_ : nullptr;
     for (int64_t j = 0; j < stretch(); j += p.columns) {
       kernels<T>().tile(
           p.rows,
@@ -268,7 +278,7 @@ class Strip {
           stretches,
           strip + place + j,
           pitch,
-          {p.sums, place + j, nullptr});
+          {p.sums, place + j, init});
     }
   }
 
@@ -298,6 +308,7 @@ class Strip {
           rows[j] = sums + (plan_.column(a, b, 0, 0) + j) * pitch;
         }
         copies<T>().transpose(line, step, rows, step, box.extent[2], 0);
+        add_bias(line, box);
         auto* to = result_ +
             (((image * g_.out[0] + z) * g_.out[1] + y) * g_.out[2] + x) *
                 g_.c_out +
@@ -313,6 +324,21 @@ class Strip {
     }
   }
 
+  void add_bias(T* line, const StripBox& box) const {
+    if (!bias_) {
+      return;
+    }
+    int64_t channels = g_.group_out();
+    auto* bias = scratch<T>(Slot::Init, channels);
+    copies<S>().widen(bias, bias_ + box.group * channels, channels);
+    int64_t pixels = box.extent[2] * plan_.axis[2].phases;
+    for (int64_t i = 0; i < pixels; ++i) {
+      for (int64_t o = 0; o < channels; ++o) {
+        *line++ += bias[o];
+      }
+    }
+  }
+
   const Geometry& g_;
   StripPlan plan_;
   std::vector<StripBox> boxes_;
@@ -323,6 +349,7 @@ class Strip {
   int64_t at_once_{0};
   int64_t panels_{0};
   std::vector<Chunk> chunks_;
+  std::vector<int64_t> not_started_; // columns of sums to be filled with zeros
   AlignedArray<T> packed_;
 };
 

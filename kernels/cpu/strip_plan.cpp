@@ -21,7 +21,7 @@ constexpr int64_t kWantedBoxes = 16;
 constexpr int64_t kVector = 16;
 
 int64_t positions_of(const Geometry& g, int axis) {
-  return divide_up(g.out[axis], g.stride[axis]);
+  return divide_up(std::max<int64_t>(g.out[axis], 1), g.stride[axis]);
 }
 
 // Into how many boxes the positions of each axis, and last the images, go.
@@ -34,7 +34,8 @@ std::array<int64_t, kAxes + 1> pieces_of(const Geometry& g, int64_t columns) {
       std::min(kMaxSums / columns, divide_up(total, kWantedBoxes)),
       64,
       kMaxPositions);
-  // Whole lines first, then whole planes, then whole images.
+  // Whole lines first, then whole planes, then whole images; at least one
+  // piece of nothing.
   std::array<int64_t, kAxes + 1> pieces;
   int64_t limit = std::min(kMaxWidth, wanted);
   for (int a = kAxes - 1; a >= 0; --a) {
@@ -42,7 +43,8 @@ std::array<int64_t, kAxes + 1> pieces_of(const Geometry& g, int64_t columns) {
     wanted /= divide_up(positions_of(g, a), pieces[a]);
     limit = pieces[a] == 1 ? wanted : 1;
   }
-  pieces[kAxes] = divide_up(g.batch, std::max<int64_t>(limit, 1));
+  pieces[kAxes] =
+      divide_up(std::max<int64_t>(g.batch, 1), std::max<int64_t>(limit, 1));
   return pieces;
 }
 
@@ -107,6 +109,13 @@ StripAxis strip_axis(const Geometry& g, int a) {
       same->offsets.push_back(offset);
     }
   }
+  // The widest first: they can start the sums of all columns.
+  std::stable_sort(
+      axis.classes.begin(),
+      axis.classes.end(),
+      [](const OffsetClass& a, const OffsetClass& b) {
+        return a.phases.size() > b.phases.size();
+      });
   return axis;
 }
 
@@ -190,7 +199,7 @@ std::vector<StripCall> strip_calls(const StripPlan& plan, int64_t channels) {
           int64_t first = total * t / tiles;
           int64_t last = total * (t + 1) / tiles;
           for (auto& chunk : chunks) {
-            StripCall call{chunk, {}, static_cast<int>(last - first), 0};
+            StripCall call{chunk, {}, static_cast<int>(last - first), false, 0};
             std::copy(
                 columns.begin() + first, columns.begin() + last, call.columns);
             calls.push_back(call);
@@ -205,6 +214,30 @@ std::vector<StripCall> strip_calls(const StripPlan& plan, int64_t channels) {
     }
   }
   return calls;
+}
+
+std::vector<int64_t> start_sums(
+    const StripPlan& plan,
+    std::vector<StripCall>& calls) {
+  std::vector<bool> is_met(plan.columns());
+  std::vector<bool> is_started(plan.columns());
+  for (auto& call : calls) {
+    call.starts = true;
+    for (int i = 0; i < call.rows; ++i) {
+      call.starts = call.starts && !is_met[call.columns[i]];
+    }
+    for (int i = 0; i < call.rows; ++i) {
+      is_met[call.columns[i]] = true;
+      is_started[call.columns[i]] = is_started[call.columns[i]] || call.starts;
+    }
+  }
+  std::vector<int64_t> others;
+  for (int64_t j = 0; j < plan.columns(); ++j) {
+    if (!is_started[j]) {
+      others.push_back(j);
+    }
+  }
+  return others;
 }
 
 } // namespace mlx_convt::cpu

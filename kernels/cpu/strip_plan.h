@@ -87,10 +87,16 @@ struct StripCall {
   std::vector<Step> steps;
   int64_t columns[kStripTileRows];
   int rows;
+  bool starts; // its columns' sums: they are not added to what is there
   int64_t panel; // of the packed weights
 };
 
 // The calls for some channels of a group.
 std::vector<StripCall> strip_calls(const StripPlan& plan, int64_t channels);
+
+// Lets the first calls start the sums. Returns the columns that none starts.
+std::vector<int64_t> start_sums(
+    const StripPlan& plan,
+    std::vector<StripCall>& calls);
 
 } // namespace mlx_convt::cpu
