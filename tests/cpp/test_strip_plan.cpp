@@ -235,4 +235,43 @@ TEST(calls_hold_each_phase_and_tap_once) {
   }
 }
 
+// A column's first call starts its sum, or it is one of those that start as
+// zeros; later calls add to it.
+TEST(each_sum_starts_once) {
+  Random random(45);
+  int started = 0, others = 0;
+  for (int i = 0; i < 1000; ++i) {
+    auto g = test::random_call(random, kLimits).geometry;
+    StripPlan plan(g);
+    auto calls = strip_calls(plan, random(1, kPanelColumns));
+    auto zeros = start_sums(plan, calls);
+    std::set<int64_t> has_value(zeros.begin(), zeros.end());
+    Note note(test::show(g));
+    CHECK_EQUAL(has_value.size(), zeros.size());
+    for (auto& call : calls) {
+      for (int r = 0; r < call.rows; ++r) {
+        CHECK_EQUAL(has_value.count(call.columns[r]), call.starts ? 0u : 1u);
+        has_value.insert(call.columns[r]);
+      }
+      started += call.starts;
+    }
+    others += !zeros.empty();
+    CHECK_EQUAL(static_cast<int64_t>(has_value.size()), plan.columns());
+    CHECK(calls.empty() || calls.front().starts);
+  }
+  CHECK(started > 0 && others > 0);
+}
+
+// Asked whether it could run, it does not divide by what there is none of.
+TEST(bounds_of_empty_problems_exist) {
+  auto g = test::make_geometry({2, 3, 3, 4}, {4, 3, 3, 4}, 2);
+  for (auto size : {&Geometry::batch, &Geometry::c_in, &Geometry::c_out}) {
+    auto empty = g;
+    empty.*size = 0;
+    CHECK(strip_values(empty) >= 0);
+  }
+  g.out = {1, 0, 3};
+  CHECK(strip_values(g) >= 0);
+}
+
 } // namespace
