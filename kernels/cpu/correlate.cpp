@@ -5,8 +5,9 @@
 namespace mlx_convt::cpu {
 namespace {
 
-// Enough units for an even split over a desktop's cores.
-constexpr int64_t kWantedUnits = 32;
+// Units per thread, for an even split. The number of threads decides who sums
+// a value, never in which order.
+constexpr int64_t kUnitsPerThread = 4;
 // A wider unit's sums would leave the second-level cache.
 constexpr int64_t kMaxColumns = 512;
 // Most sums of a unit, whether few columns or few rows.
@@ -21,7 +22,9 @@ std::vector<Unit> make_units(
     int64_t groups,
     int64_t columns,
     int64_t block_rows,
-    int64_t column_step) {
+    int64_t column_step,
+    int64_t threads) {
+  int64_t wanted = threads > 1 ? kUnitsPerThread * threads : 1;
   int64_t rows_at_most = std::min(
       block_rows, kMaxSums / std::clamp<int64_t>(columns, 1, kMaxColumns));
   // Row i * rows / count begins block i: blocks of nearly equal size, made of
@@ -38,7 +41,7 @@ std::vector<Unit> make_units(
   int64_t chunks = std::max(
       divide_up(columns, kMaxColumns),
       std::min(
-          divide_up(kWantedUnits, std::max<int64_t>(blocks, 1)),
+          divide_up(wanted, std::max<int64_t>(blocks, 1)),
           columns / kMinColumns));
   int64_t chunk = columns;
   if (chunks > 1) {

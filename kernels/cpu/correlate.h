@@ -3,7 +3,7 @@
 #pragma once
 
 #include "gather.h"
-#include "methods.h"
+#include "product.h"
 
 namespace mlx_convt::cpu {
 
@@ -18,6 +18,9 @@ struct Unit {
   int64_t columns;
 };
 
+// Bytes of a result that no cache will hold until it is read.
+inline constexpr int64_t kLargeResult = int64_t{16} << 20;
+
 inline int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
@@ -28,7 +31,8 @@ std::vector<Unit> make_units(
     int64_t groups,
     int64_t columns,
     int64_t block_rows,
-    int64_t column_step);
+    int64_t column_step,
+    int64_t threads);
 
 // Where a run of rows goes in the result: row r's group of channels starts at
 // element + r * step, and its folded pixels lie at x + r * x_step and behind.
@@ -62,7 +66,12 @@ class Correlation {
             static_cast<const S*>(is_output_ ? buffers.first : buffers.second)),
         bias_(static_cast<const S*>(buffers.bias)),
         result_(static_cast<S*>(buffers.result)),
-        method_(weights_, plan_) {}
+        method_(weights_, plan_),
+        is_large_(
+            (is_output_ ? g_.out_pixels() * g_.c_out
+                        : g_.in_pixels() * g_.c_in) *
+                g_.batch * static_cast<int64_t>(sizeof(S)) >=
+            kLargeResult) {}
 
   void run() {
     auto units = make_units(
@@ -70,7 +79,8 @@ class Correlation {
         g_.groups,
         weights_.columns(plan_.phase(0)),
         block_rows_for(method_.block_rows(), weights_.rows(plan_.phase(0))),
-        method_.column_step());
+        method_.column_step(),
+        num_threads());
     double work = 0;
     for (auto& unit : units) {
       auto rows = weights_.rows(plan_.phase(unit.phase));
@@ -117,6 +127,7 @@ class Correlation {
     }
     auto* panel = scratch<T>(Slot::PanelA, unit.rows * kPitch<T>);
     const T* init = initial_sums(unit);
+    bool streams = chunks.size() == 1 && is_large_;
     for (auto& pieces : chunks) {
       gather(panel, source, phase, block, pieces);
       method_.multiply(
@@ -130,10 +141,14 @@ class Correlation {
            unit.columns,
            rows.data(),
            init,
-           live});
+           live,
+           streams});
       init = nullptr;
     }
 
+    if (streams) {
+      active().fence();
+    }
     for (auto& row : indirect) {
       copies<S>().narrow(result_ + row.element, row.sums, row.count);
     }
@@ -204,6 +219,7 @@ class Correlation {
   const S* bias_;
   S* result_;
   Method<S> method_;
+  bool is_large_;
 };
 
 } // namespace mlx_convt::cpu

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "methods.h"
+#include "dot_method.h"
+#include "tile_method.h"
 
 namespace mlx_convt::cpu {
 namespace {

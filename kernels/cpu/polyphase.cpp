@@ -1,7 +1,10 @@
 #include "polyphase.h"
 
+#include "blas_method.h"
 #include "correlate.h"
 #include "cost.h"
+#include "dot_method.h"
+#include "tile_method.h"
 #include "weight_grad.h"
 
 namespace mlx_convt::cpu {

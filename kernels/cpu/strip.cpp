@@ -1,10 +1,8 @@
 #include "strip.h"
 
-#include <numeric>
-
 #include "correlate.h"
 #include "cost.h"
-#include "strip_plan.h"
+#include "strip_weights.h"
 
 namespace mlx_convt::cpu {
 namespace {
@@ -25,17 +23,11 @@ class Strip {
       : g_(problem.geometry),
         plan_(problem.geometry),
         boxes_(plan_.boxes()),
-        weights_{static_cast<const S*>(buffers.second), g_, true},
+        at_once_(plan_.channels_at_once(most_pixels(boxes_))),
+        weights_(plan_, static_cast<const S*>(buffers.second), at_once_),
         source_(static_cast<const S*>(buffers.first)),
         bias_(static_cast<const S*>(buffers.bias)),
-        result_(static_cast<S*>(buffers.result)) {
-    int64_t pixels = 0;
-    for (auto& box : boxes_) {
-      pixels = std::max(pixels, box.pixels());
-    }
-    at_once_ = plan_.channels_at_once(pixels);
-    pack();
-  }
+        result_(static_cast<S*>(buffers.result)) {}
 
   void run() {
     double work = static_cast<double>(g_.batch) * g_.in_pixels() * g_.taps() *
@@ -46,77 +38,12 @@ class Strip {
   }
 
  private:
-  // Some channels of all groups, with their calls.
-  struct Chunk {
-    int64_t first;
-    int64_t channels;
-    std::vector<StripCall> calls;
-  };
-
-  std::vector<int64_t> all_columns() const {
-    std::vector<int64_t> columns(plan_.columns());
-    std::iota(columns.begin(), columns.end(), 0);
-    return columns;
-  }
-
-  int64_t panel_size() const {
-    return kernels<T>().tile_rows * kPitch<T>;
-  }
-
-  void pack() {
-    int64_t panels = 0;
-    for (int64_t c = 0; c < g_.group_in(); c += at_once_) {
-      int64_t channels = std::min(at_once_, g_.group_in() - c);
-      chunks_.push_back({c, channels, strip_calls(plan_, channels)});
-      for (auto& call : chunks_.back().calls) {
-        call.panel = panels++;
-      }
+  static int64_t most_pixels(const std::vector<StripBox>& boxes) {
+    int64_t pixels = 0;
+    for (auto& box : boxes) {
+      pixels = std::max(pixels, box.pixels());
     }
-    panels_ = panels;
-    not_started_ = chunks_.empty() ? all_columns()
-                                   : start_sums(plan_, chunks_.front().calls);
-    packed_ = make_aligned<T>(
-        std::max<int64_t>(g_.groups * panels_ * panel_size(), 1));
-    for (int64_t group = 0; group < g_.groups; ++group) {
-      for (auto& chunk : chunks_) {
-        for (auto& call : chunk.calls) {
-          pack(group, chunk, call);
-        }
-      }
-    }
-  }
-
-  const T* panel(int64_t group, const StripCall& call) const {
-    return packed_.get() + (group * panels_ + call.panel) * panel_size();
-  }
-
-  void pack(int64_t group, const Chunk& chunk, const StripCall& call) {
-    auto* row = packed_.get() + (group * panels_ + call.panel) * panel_size();
-    for (int i = 0; i < call.rows; ++i) {
-      int64_t channel = call.columns[i] % g_.group_out();
-      int64_t phase = call.columns[i] / g_.group_out();
-      Triple phases;
-      for (int a = kAxes - 1; a >= 0; --a) {
-        phases[a] = phase % plan_.axis[a].phases;
-        phase /= plan_.axis[a].phases;
-      }
-      auto* to = row;
-      for (auto& step : call.steps) {
-        int64_t kernel = 0;
-        for (int a = 0; a < kAxes; ++a) {
-          int64_t offset = plan_.axis[a].least + step.offset[a];
-          int64_t k = (phases[a] + g_.padding[a] - offset * g_.stride[a]) /
-              g_.dilation[a];
-          kernel = kernel * g_.kernel[a] + k;
-        }
-        copies<S>().widen(
-            to,
-            weights_.at(group, channel, kernel) + chunk.first,
-            step.channels);
-        to += step.channels;
-      }
-      row += kPitch<T>;
-    }
+    return pixels;
   }
 
   // Boxes are computed in stretches of this many places, whole tiles of any
@@ -136,11 +63,11 @@ class Strip {
   void run_box(const StripBox& box) {
     int64_t pitch = pitch_for(box.pixels());
     auto* sums = scratch<T>(Slot::Sums, plan_.columns() * pitch);
-    for (int64_t j : not_started_) {
+    for (int64_t j : weights_.not_started()) {
       std::fill_n(sums + j * pitch, pitch, T(0));
     }
     auto* strip = scratch<T>(Slot::PanelA, at_once_ * pitch);
-    for (auto& chunk : chunks_) {
+    for (auto& chunk : weights_.chunks()) {
       fill(strip, pitch, box, chunk);
       auto products = bind(chunk, box, sums, pitch);
       // Stretch by stretch, leaving out those that hold no position.
@@ -174,7 +101,8 @@ class Strip {
   }
 
   // strip[channel][place], zeros outside the source.
-  void fill(T* strip, int64_t pitch, const StripBox& box, const Chunk& chunk) {
+  void
+  fill(T* strip, int64_t pitch, const StripBox& box, const StripChunk& chunk) {
     Triple from;
     for (int a = 0; a < kAxes; ++a) {
       from[a] = box.first[a] + plan_.axis[a].least;
@@ -236,14 +164,17 @@ class Strip {
     T* sums[kStripTileRows];
   };
 
-  std::vector<Bound>
-  bind(const Chunk& chunk, const StripBox& box, T* sums, int64_t pitch) const {
+  std::vector<Bound> bind(
+      const StripChunk& chunk,
+      const StripBox& box,
+      T* sums,
+      int64_t pitch) const {
     std::vector<Bound> products;
     auto& stretches = stretches_of_thread();
     stretches.clear();
     for (auto& call : chunk.calls) {
       products.push_back(
-          {panel(box.group, call),
+          {weights_.panel(box.group, call),
            call.rows,
            kernels<T>().most_columns(call.rows),
            call.starts,
@@ -342,15 +273,11 @@ class Strip {
   const Geometry& g_;
   StripPlan plan_;
   std::vector<StripBox> boxes_;
-  WeightMatrices<S> weights_;
+  int64_t at_once_; // channels
+  StripWeights<S> weights_;
   const S* source_;
   const S* bias_;
   S* result_;
-  int64_t at_once_{0};
-  int64_t panels_{0};
-  std::vector<Chunk> chunks_;
-  std::vector<int64_t> not_started_; // columns of sums to be filled with zeros
-  AlignedArray<T> packed_;
 };
 
 } // namespace

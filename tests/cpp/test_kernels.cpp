@@ -4,6 +4,7 @@
 namespace {
 
 using namespace test;
+using mlx_convt::Dims;
 
 // Stretches in rows of B, a few shapes of the reduction.
 const std::vector<std::vector<Stretch>> kStretches = {
@@ -67,6 +68,52 @@ void check_tile(const Kernels<T>& kernels) {
   // As deep as a panel gets.
   std::vector<Stretch> deep = {{0, 100}, {130, kPanelColumns - 100}};
   for_each_tile<T>(1, kernels.most_columns, lanes, check(deep, 0));
+}
+
+// Rows that begin at a cache line or beside one, past the caches or not.
+template <typename T>
+void check_streams(const InstructionSet& set, const Kernels<T>& kernels) {
+  constexpr int64_t line = 64 / sizeof(T);
+  Random random(2);
+  for (int m = 1; m <= kernels.tile_rows; ++m) {
+    int most = kernels.most_columns(m);
+    for (int n : {kernels.lanes, most / 2, most - 1, most}) {
+      for (int64_t first : {int64_t(0), int64_t(1), line}) {
+        Note note("m, n, first = " + show(Dims{m, n, first}));
+        auto a = panel<T>(random, m, 0, 1);
+        auto b = integers<T>(random, most, most);
+        auto init = integers<T>(random, most, most);
+        int64_t length = round_up(first + n + 1, line);
+        std::vector<T> buffer((m + 1) * length, T(-99));
+        auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
+        auto* aligned = buffer.data() + (-address % 64) / sizeof(T);
+        std::vector<T*> rows;
+        for (int i = 0; i < m; ++i) {
+          rows.push_back(aligned + i * length);
+        }
+        Stretch one{0, 1};
+        kernels.tile(
+            m,
+            n,
+            a.data(),
+            {&one, 1},
+            b.data(),
+            most,
+            {rows.data(), first, init.data(), true});
+        set.fence();
+        int wrong = 0;
+        for (int i = 0; i < m; ++i) {
+          for (int64_t j = 0; j < length; ++j) {
+            bool is_inside = j >= first && j < first + n;
+            wrong += rows[i][j] !=
+                (is_inside ? init[j - first] + a[i * kPitch<T>] * b[j - first]
+                           : T(-99));
+          }
+        }
+        CHECK_EQUAL(wrong, 0);
+      }
+    }
+  }
 }
 
 template <typename T>
@@ -141,6 +188,8 @@ TEST(tiles_match_plain_loops) {
     Note note(set->name);
     check_tile(set->f32);
     check_tile(set->f64);
+    check_streams(*set, set->f32);
+    check_streams(*set, set->f64);
     check_tile_transposed(set->f32);
     check_tile_transposed(set->f64);
   }

@@ -1,6 +1,7 @@
 // The sizes at which products are computed in another way: weights in place,
 // packed as they are met or all at once; taps skipped tile by tile; strips of
 // several boxes and slices of channels.
+#include "cpu/correlate.h"
 #include "cpu/isa/kernels.h"
 #include "cpu/strip_plan.h"
 #include "problem_case.h"
@@ -72,6 +73,27 @@ TEST(many_columns_are_exact) {
         random,
         Contraction::Output,
         make_geometry({1, 40, 3}, {columns, 3, 3}, 2, 1));
+  }
+}
+
+// Results past the caches: whole rows, and rows beside a cache line.
+TEST(results_too_large_for_a_cache_are_exact) {
+  Random random(57);
+  auto* polyphase = mlx_convt::cpu::find_algorithm("polyphase");
+  for (auto& g :
+       {make_geometry({1, 2100, 2}, {1024, 2, 2}, 2),
+        make_geometry({1, 60, 61, 3}, {291, 4, 4, 3}, 2, 1)}) {
+    auto arrays = random_arrays(random, g, true);
+    auto exact = expected(Contraction::Output, g, arrays);
+    for (auto scalar : {Scalar::F32, Scalar::BF16, Scalar::F64}) {
+      Problem problem{Contraction::Output, g, scalar, true};
+      CHECK(exact.size() * sizeof(float) >= mlx_convt::cpu::kLargeResult);
+      Note note(show(problem));
+      CHECK_EQUAL(
+          difference(
+              computed(polyphase, problem, arrays), rounded(scalar, exact)),
+          "");
+    }
   }
 }
 

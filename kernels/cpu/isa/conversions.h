@@ -1,10 +1,6 @@
 // Moves between storage and sums; see vector.h for how it is compiled.
 #pragma once
 
-#ifdef __F16C__
-#include <immintrin.h> // intrinsics: always inlined, no code of its own
-#endif
-
 #include "vector.h"
 
 namespace mlx_convt::cpu {

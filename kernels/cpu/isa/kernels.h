@@ -36,12 +36,14 @@ struct Stretches {
 
 // Destination rows of a tile: column j of row i is rows[i][first + j]. The
 // sums start from `init[j]`, readable as far as rows of B, or from what is
-// there when init is null.
+// there when init is null. `streams`: the sums are final and too many to stay
+// in a cache until they are read; fence() before another thread may read them.
 template <typename T>
 struct TileRows {
   T* const* rows;
   int64_t first;
   const T* init;
+  bool streams = false;
 };
 
 // Taps that read neighbouring positions' source values: tap t of a run's
@@ -198,6 +200,7 @@ struct PeakLoops {
 struct InstructionSet {
   const char* name;
   bool (*is_supported)();
+  void (*fence)(); // after sums that were streamed
   Kernels<float> f32;
   Kernels<double> f64;
   Copies<float> copy_f32;

@@ -33,6 +33,7 @@ constexpr InstructionSet instruction_set_of(
   return {
       name,
       is_supported,
+      fence_streams,
       kernels_of<float, Bytes, Rows>(),
       kernels_of<double, Bytes, Rows>(),
       CopiesOf<float, Bytes>::table(),

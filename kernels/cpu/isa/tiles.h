@@ -36,7 +36,9 @@ struct Tiles {
     for (int i = 0; i < M; ++i) {
       for (int j = 0; j < NV; ++j) {
         acc[i][j] = c.init ? load<V>(c.init + j * kLanes) : V{};
-        __builtin_prefetch(c.rows[i] + c.first + j * kLanes, 1);
+        if (!c.streams) {
+          __builtin_prefetch(c.rows[i] + c.first + j * kLanes, 1);
+        }
       }
     }
   }
@@ -47,7 +49,12 @@ struct Tiles {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       T* to = c.rows[i] + c.first;
-      if (n == NV * kLanes) {
+      if (c.streams && n == NV * kLanes &&
+          reinterpret_cast<uintptr_t>(to) % Bytes == 0) {
+        for (int j = 0; j < NV; ++j) {
+          stream(to + j * kLanes, acc[i][j]);
+        }
+      } else if (n == NV * kLanes) {
         for (int j = 0; j < NV; ++j) {
           V before = c.init ? V{} : load<V>(to + j * kLanes);
           store(to + j * kLanes, before + acc[i][j]);

@@ -4,6 +4,10 @@
 // mixing their code, and no standard header is used for the same reason.
 #pragma once
 
+#ifdef __AVX2__
+#include <immintrin.h> // intrinsics: always inlined, no code of its own
+#endif
+
 #include "kernels.h"
 
 namespace mlx_convt::cpu {
@@ -24,6 +28,25 @@ inline V load(const T* from) {
 template <typename V, typename T>
 inline void store(T* to, V v) {
   __builtin_memcpy(to, &v, sizeof(V));
+}
+
+// Past the caches, to an aligned place: what it replaces is not read first.
+// fence_streams() before another thread may read.
+template <typename V, typename T>
+inline void stream(T* to, V v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)v);
+#elif defined(__AVX2__)
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(to), (__m256i)v);
+#else
+  store(to, v);
+#endif
+}
+
+inline void fence_streams() {
+#ifdef __AVX2__
+  _mm_sfence();
+#endif
 }
 
 template <int... I>
