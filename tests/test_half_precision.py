@@ -25,6 +25,8 @@ GEOMETRIES = (
     make_geometry((9, 7), 3, 40, 9, stride=2, padding=1, batch=2),
     make_geometry((9, 7), 4, 16, 16, stride=2, padding=1, batch=2, groups=16),
     make_geometry((300,), 2, 8, 100),
+    # Few columns and a sum of several parts.
+    make_geometry((5, 30), 3, 300, 2, stride=(1, 2), padding=1),
 )
 # As one channel and as many: they are converted by different loops.
 CHANNELS = (1, 16, 100)

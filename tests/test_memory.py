@@ -6,17 +6,21 @@ import re
 import sys
 
 import pytest
-from helpers import CONTRACTIONS, run_python
+from helpers import CONTRACTIONS, make_geometry, run_python
 
-CODE = """
-import mlx.core as mx
-from helpers import contract, make_geometry
 
 def peak():
+    """The most memory that this process has had."""
     # ru_maxrss would begin with the peak of the process that started this one.
     with open("/proc/self/status") as status:
         (line,) = (line for line in status if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
+
+
+CODE = """
+import mlx.core as mx
+from helpers import contract, make_geometry
+from test_memory import peak
 
 geometry = make_geometry(
     {spatial}, 4, {channels}, {channels}, stride=2, padding=1, groups={groups}
@@ -51,6 +55,37 @@ def test_scratch_does_not_grow_with_the_map(contraction, groups):
     assert done.returncode == 0, done.stderr
     # A matrix of every tap at every position would hold 180 MB.
     assert int(done.stdout) < 8 * MEGABYTE
+
+
+DILATED = """
+import mlx.core as mx
+from helpers import contract
+from test_memory import FAR_APART, peak
+
+geometry = FAR_APART[{index}]
+operands = [mx.ones(s) for s in geometry.operand_shapes({contraction!r})]
+mx.eval(operands)
+before = peak()
+result = contract({contraction!r}, geometry, *operands)
+mx.eval(result)
+print(peak() - before - result.nbytes)
+"""
+FAR_APART = (
+    make_geometry((4000,), 3, 32, 2, dilation=1000, padding=1000),
+    make_geometry((1100, 30), (2, 3), 16, 3, dilation=(1000, 1)),
+    make_geometry((40, 40), 3, 64, 1, stride=2, dilation=1000, padding=1000),
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("index", range(len(FAR_APART)))
+@pytest.mark.parametrize("contraction", CONTRACTIONS)
+def test_taps_that_lie_far_apart_need_little_memory(contraction, index):
+    """A strip holds all pixels between its taps, so there it must not run."""
+    code = DILATED.format(contraction=contraction, index=index)
+    done = run_python(code, MLX_CONVT_NUM_THREADS=2)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 12 * MEGABYTE
 
 
 HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")

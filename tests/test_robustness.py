@@ -3,7 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
-from helpers import run_python
+from helpers import forced, make_geometry, oracle, run_python, to_mlx, to_numpy
 
 import mlx_convt
 
@@ -85,6 +85,77 @@ def test_a_forced_algorithm_meets_another_shape(monkeypatch):
     with pytest.raises(ValueError, match="lanewise cannot run") as error:
         mx.eval(compiled(mx.ones((1, 5, 36)), mx.ones((4, 3, 9))))
     assert str(error.value).startswith("[conv_transpose1d]")
+
+
+# Lines and maps of more than a box of positions, phases that a tap does not
+# reach, dilated taps, groups, and more channels than are turned at once.
+STRIPS = (
+    make_geometry((5, 300), (3, 4), 5, 3, batch=2, stride=2, padding=1),
+    make_geometry((40, 37), 3, 4, 6, stride=3, output_padding=2, groups=2),
+    make_geometry((70,), 3, 300, 2, stride=2, dilation=3, padding=4),
+    make_geometry((4, 5, 30), 3, 3, 2, stride=(1, 2, 1), padding=1, batch=3),
+)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_bad_pixel_stays_where_the_formula_puts_it(bad, dtype):
+    """Places of a strip between its lines, and behind them, hold garbage."""
+    rng = np.random.default_rng(5)
+    for geometry in STRIPS:
+        x, w = (np.ones(s) for s in geometry.operand_shapes("output"))
+        clean = oracle("output", geometry, x, w)
+        for _ in range(6):
+            pixel = tuple(rng.integers(x.shape))
+            marked = np.zeros_like(x)
+            marked[pixel] = 1
+            reached = oracle("output", geometry, marked, w) > 0
+            dirty = x.copy()
+            dirty[pixel] = bad
+            with forced("strip"):
+                y = geometry.forward(to_mlx(dirty, dtype), to_mlx(w, dtype))
+            y = to_numpy(y)
+            assert np.array_equal(y[~reached], clean[~reached]), geometry
+            assert np.array_equal(
+                y[reached], np.full(reached.sum(), bad), equal_nan=True
+            ), geometry
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_a_bad_weight_stays_in_its_phase_and_channel(bad):
+    """It may meet the zeros around the input, as in any algorithm."""
+    rng = np.random.default_rng(6)
+    for geometry in STRIPS:
+        x, w = (np.ones(s) for s in geometry.operand_shapes("output"))
+        clean = oracle("output", geometry, x, w)
+        for _ in range(6):
+            weight = tuple(int(i) for i in rng.integers(w.shape))
+            marked = np.zeros_like(w)
+            marked[weight] = 1
+            reached = oracle("output", geometry, x, marked) > 0
+            may_reach = np.zeros_like(reached)
+            phase = tuple(
+                slice((k * d - p[0]) % s, None, s)
+                for k, d, p, s in zip(
+                    weight[1:-1],
+                    geometry.dilation,
+                    geometry.padding,
+                    geometry.stride,
+                    strict=True,
+                )
+            )
+            may_reach[(slice(None), *phase, weight[0])] = True
+            assert not (reached & ~may_reach).any(), "the test is wrong"
+            dirty = w.copy()
+            dirty[weight] = bad
+            with forced("strip"):
+                y = to_numpy(
+                    geometry.forward(
+                        to_mlx(x, "float32"), to_mlx(dirty, "float32")
+                    )
+                )
+            assert np.array_equal(y[~may_reach], clean[~may_reach]), geometry
+            assert not np.isfinite(y[reached]).any(), geometry
 
 
 def test_leaving_while_streams_compute():

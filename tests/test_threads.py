@@ -27,6 +27,9 @@ GEOMETRIES = {
         (65, 63), 4, 70, 70, stride=2, padding=1, groups=70
     ),
     "few columns": make_geometry((40, 50), 5, 32, 2, stride=(1, 2)),
+    "few columns of many channels": make_geometry(
+        (30, 300), (3, 4), 270, 3, stride=2, padding=1
+    ),
     "long sum": make_geometry((150, 161), 2, 5, 3, batch=2, stride=2),
     "long sum in three axes": make_geometry(
         (17, 31, 33), (3, 2, 2), 3, 9, stride=(1, 2, 2)

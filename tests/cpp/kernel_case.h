@@ -3,6 +3,7 @@
 // value must not matter.
 #pragma once
 
+#include <bit>
 #include <limits>
 #include <vector>
 
@@ -19,6 +20,13 @@ inline constexpr T kNaN = std::numeric_limits<T>::quiet_NaN();
 
 inline int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
+}
+
+// As far as a tile of n columns reads.
+inline int64_t tile_width(int64_t n, int64_t lanes) {
+  return lanes *
+      static_cast<int64_t>(
+             std::bit_ceil(static_cast<uint64_t>(round_up(n, lanes) / lanes)));
 }
 
 inline int64_t depth_of(const std::vector<Stretch>& stretches) {
@@ -57,7 +65,7 @@ struct Destination {
   static constexpr int64_t kFirst = 3;
 
   Destination(Random& random, int m, int n, int lanes, bool has_init)
-      : init(integers<T>(random, n, round_up(n, lanes))) {
+      : init(integers<T>(random, n, tile_width(n, lanes))) {
     for (int i = 0; i < m; ++i) {
       auto row = integers<T>(random, kFirst + n, kFirst + n);
       expected.push_back(row);
@@ -80,12 +88,13 @@ struct Destination {
   TileRows<T> tile;
 };
 
-// Calls f(m, n, has_init, destination) and compares what it wrote.
-template <typename T, typename F>
-void for_each_tile(int most_m, int most_n, int lanes, const F& f) {
+// Calls f(m, n, has_init, destination) for n <= most_n(m) and compares what it
+// wrote.
+template <typename T, typename N, typename F>
+void for_each_tile(int most_m, const N& most_n, int lanes, const F& f) {
   Random random(1);
   for (int m = 1; m <= most_m; ++m) {
-    for (int n = 1; n <= most_n; ++n) {
+    for (int n = 1; n <= most_n(m); ++n) {
       for (bool has_init : {false, true}) {
         Note note("m, n, init = " + show(std::array{m, n, +has_init}));
         Destination<T> c(random, m, n, lanes, has_init);

@@ -154,4 +154,21 @@ std::string difference(const Values& computed, const Values& expected) {
   return "";
 }
 
+void check_exact(Random& random, Contraction contraction, const Geometry& g) {
+  bool has_bias = contraction == Contraction::Output && random(0, 1);
+  auto arrays = random_arrays(random, g, has_bias);
+  if (arrays.result(contraction).empty()) {
+    return; // never reaches the engine
+  }
+  auto exact = expected(contraction, g, arrays);
+  for (auto scalar : kScalars) {
+    Problem problem{contraction, g, scalar, has_bias};
+    auto wanted = rounded(scalar, exact);
+    for_each_algorithm(problem, [&](auto& algorithm) {
+      CHECK_EQUAL(
+          difference(computed(&algorithm, problem, arrays), wanted), "");
+    });
+  }
+}
+
 } // namespace test

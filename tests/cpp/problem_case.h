@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "check.h"
 #include "cpu/algorithms.h"
 #include "random_geometry.h"
 
@@ -53,5 +54,19 @@ std::string show(const Problem& problem);
 
 // "value 7: 3 instead of 4", or "" where they agree.
 std::string difference(const Values& computed, const Values& expected);
+
+// Runs whatever can run; f(algorithm, problem).
+template <typename F>
+void for_each_algorithm(const Problem& problem, const F& f) {
+  for (auto& algorithm : mlx_convt::cpu::algorithms()) {
+    if (algorithm.why_not(problem).empty()) {
+      Note note(std::string(algorithm.name) + ", " + show(problem));
+      f(algorithm);
+    }
+  }
+}
+
+// Small integers through every algorithm and storage type.
+void check_exact(Random& random, Contraction contraction, const Geometry& g);
 
 } // namespace test

@@ -38,6 +38,27 @@ Call random_call(Random& random, const Limits& limits) {
   }
 }
 
+Geometry make_geometry(
+    const Dims& input,
+    const Dims& weight,
+    int64_t stride,
+    int64_t padding,
+    int64_t dilation,
+    int64_t groups) {
+  size_t rank = input.size() - 2;
+  auto all = [&](int64_t value) { return Dims(rank, value); };
+  return bind_output(
+      mlx_convt::make_window(
+          all(stride),
+          all(padding),
+          all(padding),
+          all(dilation),
+          all(0),
+          groups),
+      input,
+      weight);
+}
+
 std::string show(const Geometry& g) {
   return "batch " + show(g.batch) + ", in " + show(g.in) + ", kernel " +
       show(g.kernel) + ", out " + show(g.out) + ", stride " + show(g.stride) +

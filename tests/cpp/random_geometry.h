@@ -37,6 +37,15 @@ struct Limits {
 // Draws until the call is valid; the padding may be wider than the kernel.
 Call random_call(Random& random, const Limits& limits);
 
+// A geometry by the values of its last axes; the others follow.
+Geometry make_geometry(
+    const Dims& input,
+    const Dims& weight,
+    int64_t stride,
+    int64_t padding = 0,
+    int64_t dilation = 1,
+    int64_t groups = 1);
+
 std::string show(const Geometry& geometry);
 
 // On one axis: output + padding == input * stride + kernel * dilation.

@@ -1,5 +1,5 @@
 // Moves between storage and sums: every 16-bit pattern widened, every boundary
-// narrowed, rows gathered to the end of the source.
+// narrowed, rows gathered to the end of the source, and rows transposed.
 #include <cstring>
 #include <vector>
 
@@ -156,6 +156,50 @@ void check_gather(const Copies<S>& copy, int lanes) {
   }
 }
 
+// Rows of their own, so that a sanitizer sees what is read beside them. Behind
+// what may be written, and between wide lines, nothing changes.
+template <typename S>
+void check_transpose(const Copies<S>& copy, int lanes) {
+  using T = Acc<S>;
+  Random random(4);
+  for (int64_t count = 1; count <= 3 * lanes; ++count) {
+    int64_t rounded = round_up(count, lanes);
+    for (int64_t length = 1; length <= 3 * lanes + 5; ++length) {
+      std::vector<std::vector<S>> rows(count, std::vector<S>(length));
+      std::vector<const S*> pointers;
+      for (auto& row : rows) {
+        for (auto& value : row) {
+          value = encode<S>(static_cast<double>(random(1, 100)));
+        }
+        pointers.push_back(row.data());
+      }
+      for (int64_t step :
+           {count, (count + rounded) / 2, rounded, rounded + 3}) {
+        int64_t end = (length - 1) * step + rounded;
+        std::vector<T> to(end + lanes, T(-1));
+        // Only a hint: no such rows exist.
+        copy.transpose(
+            to.data(), step, pointers.data(), count, length, 1 << 20);
+        int wrong = 0;
+        for (int64_t k = 0; k < length; ++k) {
+          bool zeros_stay = step >= rounded || k == length - 1;
+          for (int64_t i = 0; i < (zeros_stay ? rounded : count); ++i) {
+            wrong += to[k * step + i] != (i < count ? decode(rows[i][k]) : 0);
+          }
+          for (int64_t i = rounded; i < step && k < length - 1; ++i) {
+            wrong += to[k * step + i] != -1;
+          }
+        }
+        for (int64_t i = end; i < end + lanes; ++i) {
+          wrong += to[i] != -1;
+        }
+        Note note("count, length, step = " + show(Dims{count, length, step}));
+        CHECK_EQUAL(wrong, 0);
+      }
+    }
+  }
+}
+
 TEST(sixteen_bit_formats_are_widened_and_rounded_exactly) {
   // Known patterns, lest both sides share a mistake.
   CHECK_EQUAL(encode<Half>(1.0).bits, 0x3c00);
@@ -195,6 +239,16 @@ TEST(gathered_rows_stay_in_the_source_and_the_panel) {
     check_gather(set->copy_f16, set->f32.lanes);
     check_gather(set->copy_bf16, set->f32.lanes);
     check_gather(set->copy_f64, set->f64.lanes);
+  }
+}
+
+TEST(transposed_rows_stay_in_the_matrix) {
+  for (auto* set : instruction_sets()) {
+    Note note(set->name);
+    check_transpose(set->copy_f32, set->f32.lanes);
+    check_transpose(set->copy_f16, set->f32.lanes);
+    check_transpose(set->copy_bf16, set->f32.lanes);
+    check_transpose(set->copy_f64, set->f64.lanes);
   }
 }
 

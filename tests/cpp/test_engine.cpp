@@ -6,65 +6,10 @@
 namespace {
 
 using namespace test;
-using mlx_convt::cpu::algorithms;
-
-// Runs whatever can run; f(algorithm, problem).
-template <typename F>
-void for_each_algorithm(const Problem& problem, const F& f) {
-  for (auto& algorithm : algorithms()) {
-    if (algorithm.why_not(problem).empty()) {
-      Note note(std::string(algorithm.name) + ", " + show(problem));
-      f(algorithm);
-    }
-  }
-}
-
-void check_contraction(
-    Random& random,
-    Contraction contraction,
-    const Geometry& g) {
-  bool has_bias = contraction == Contraction::Output && random(0, 1);
-  auto arrays = random_arrays(random, g, has_bias);
-  if (arrays.result(contraction).empty()) {
-    return; // never reaches the engine
-  }
-  auto exact = expected(contraction, g, arrays);
-  for (auto scalar : kScalars) {
-    Problem problem{contraction, g, scalar, has_bias};
-    auto wanted = rounded(scalar, exact);
-    for_each_algorithm(problem, [&](auto& algorithm) {
-      CHECK_EQUAL(
-          difference(computed(&algorithm, problem, arrays), wanted), "");
-    });
-  }
-}
-
 void check_geometry(Random& random, const Geometry& g) {
   for (auto contraction : kContractions) {
-    check_contraction(random, contraction, g);
+    check_exact(random, contraction, g);
   }
-}
-
-// A geometry by its last axes' sizes; the others follow.
-Geometry make(
-    Dims input,
-    Dims weight,
-    int64_t stride,
-    int64_t padding = 0,
-    int64_t dilation = 1,
-    int64_t groups = 1) {
-  size_t rank = input.size() - 2;
-  auto all = [&](int64_t value) { return Dims(rank, value); };
-  return bind_output(
-      mlx_convt::make_window(
-          all(stride),
-          all(padding),
-          all(padding),
-          all(dilation),
-          all(0),
-          groups),
-      input,
-      weight);
 }
 
 TEST(random_problems_are_exact) {
@@ -92,17 +37,24 @@ TEST(narrow_groups_are_exact) {
 // more taps than fit one.
 TEST(large_narrow_groups_are_exact) {
   Random random(21);
-  check_geometry(random, make({1, 90, 530}, {530, 3, 1}, 2, 1, 1, 530));
-  check_geometry(random, make({1, 20, 330}, {330, 40, 1}, 1, 20, 1, 330));
-  check_geometry(random, make({1, 700, 20}, {20, 13, 1}, 2, 0, 1, 20));
-  check_geometry(random, make({1, 500, 33}, {33, 16, 1}, 4, 6, 3, 33));
-  check_geometry(random, make({2, 40, 37, 5}, {5, 7, 7, 1}, 1, 3, 1, 5));
-  check_geometry(random, make({2, 73, 33, 16}, {16, 3, 3, 1}, 1, 5, 5, 16));
-  check_geometry(random, make({3, 300, 70, 2}, {2, 3, 3, 1}, 2, 1, 1, 2));
   check_geometry(
-      random, make({2, 9, 12, 11, 17}, {17, 3, 3, 3, 1}, 2, 1, 2, 17));
-  check_geometry(random, make({1, 60, 60, 6}, {12, 4, 4, 3}, 2, 1, 1, 2));
-  check_geometry(random, make({1, 60, 30, 64}, {128, 3, 3, 2}, 2, 1, 1, 32));
+      random, make_geometry({1, 90, 530}, {530, 3, 1}, 2, 1, 1, 530));
+  check_geometry(
+      random, make_geometry({1, 20, 330}, {330, 40, 1}, 1, 20, 1, 330));
+  check_geometry(random, make_geometry({1, 700, 20}, {20, 13, 1}, 2, 0, 1, 20));
+  check_geometry(random, make_geometry({1, 500, 33}, {33, 16, 1}, 4, 6, 3, 33));
+  check_geometry(
+      random, make_geometry({2, 40, 37, 5}, {5, 7, 7, 1}, 1, 3, 1, 5));
+  check_geometry(
+      random, make_geometry({2, 73, 33, 16}, {16, 3, 3, 1}, 1, 5, 5, 16));
+  check_geometry(
+      random, make_geometry({3, 300, 70, 2}, {2, 3, 3, 1}, 2, 1, 1, 2));
+  check_geometry(
+      random, make_geometry({2, 9, 12, 11, 17}, {17, 3, 3, 3, 1}, 2, 1, 2, 17));
+  check_geometry(
+      random, make_geometry({1, 60, 60, 6}, {12, 4, 4, 3}, 2, 1, 1, 2));
+  check_geometry(
+      random, make_geometry({1, 60, 30, 64}, {128, 3, 3, 2}, 2, 1, 1, 32));
 }
 
 // Channels around the vectors, the tiles, a panel and a unit of columns.
@@ -110,48 +62,55 @@ TEST(channels_around_the_tiles_are_exact) {
   Random random(12);
   for (int64_t channels : {1, 7, 8, 15, 16, 31, 32, 33, 64, 65}) {
     check_geometry(
-        random, make({2, 3, 4, channels}, {33, 3, 3, channels}, 2, 1));
-    check_geometry(random, make({2, 4, 3, 16}, {channels, 4, 4, 16}, 2, 1));
+        random, make_geometry({2, 3, 4, channels}, {33, 3, 3, channels}, 2, 1));
+    check_geometry(
+        random, make_geometry({2, 4, 3, 16}, {channels, 4, 4, 16}, 2, 1));
   }
   for (int64_t channels : {255, 256, 257, 300, 520}) {
-    check_geometry(random, make({1, 2, 2, channels}, {5, 2, 2, channels}, 2));
-    check_geometry(random, make({1, 2, 2, 5}, {channels, 2, 2, 5}, 1, 1));
+    check_geometry(
+        random, make_geometry({1, 2, 2, channels}, {5, 2, 2, channels}, 2));
+    check_geometry(
+        random, make_geometry({1, 2, 2, 5}, {channels, 2, 2, 5}, 1, 1));
   }
-  check_geometry(random, make({1, 3, 600}, {550, 2, 600}, 2));
+  check_geometry(random, make_geometry({1, 3, 600}, {550, 2, 600}, 2));
 }
 
 // Many rows: several blocks, several depths of the weight gradient, several
 // threads.
 TEST(large_maps_are_exact) {
   Random random(13);
-  check_geometry(random, make({2, 21, 19, 3}, {4, 4, 4, 3}, 2, 1));
-  check_geometry(random, make({1, 40, 33, 8}, {16, 3, 3, 8}, 1, 1));
-  check_geometry(random, make({1, 17, 30, 4}, {2, 6, 6, 2}, 3, 2, 1, 2));
-  check_geometry(random, make({3, 700, 4}, {8, 5, 4}, 2, 2, 3));
-  check_geometry(random, make({2, 5, 9, 13, 3}, {4, 2, 2, 2, 3}, 2));
-  check_geometry(random, make({1, 30, 30, 66}, {66, 3, 3, 1}, 2, 1, 1, 66));
+  check_geometry(random, make_geometry({2, 21, 19, 3}, {4, 4, 4, 3}, 2, 1));
+  check_geometry(random, make_geometry({1, 40, 33, 8}, {16, 3, 3, 8}, 1, 1));
+  check_geometry(
+      random, make_geometry({1, 17, 30, 4}, {2, 6, 6, 2}, 3, 2, 1, 2));
+  check_geometry(random, make_geometry({3, 700, 4}, {8, 5, 4}, 2, 2, 3));
+  check_geometry(random, make_geometry({2, 5, 9, 13, 3}, {4, 2, 2, 2, 3}, 2));
+  check_geometry(
+      random, make_geometry({1, 30, 30, 66}, {66, 3, 3, 1}, 2, 1, 1, 66));
 }
 
 // Lines of few channels, cut into several stretches.
 TEST(long_lines_are_exact) {
   Random random(20);
-  check_geometry(random, make({1, 2500, 2}, {3, 5, 2}, 1, 2));
-  check_geometry(random, make({2, 1300, 1}, {1, 4, 1}, 2, 1));
-  check_geometry(random, make({1, 1100, 1}, {4, 3, 1}, 3, 0, 7));
-  check_geometry(random, make({1, 3, 400, 4}, {2, 3, 5, 4}, 3, 4, 2));
+  check_geometry(random, make_geometry({1, 2500, 2}, {3, 5, 2}, 1, 2));
+  check_geometry(random, make_geometry({2, 1300, 1}, {1, 4, 1}, 2, 1));
+  check_geometry(random, make_geometry({1, 1100, 1}, {4, 3, 1}, 3, 0, 7));
+  check_geometry(random, make_geometry({1, 3, 400, 4}, {2, 3, 5, 4}, 3, 4, 2));
   // Few pixels under taps that lie far apart, where memory must not grow.
-  check_geometry(random, make({1, 64, 1}, {2, 2, 1}, 1, 2048, 4096));
-  check_geometry(random, make({1, 64, 1}, {1, 2, 1}, 1, 1 << 29, 1 << 30));
+  check_geometry(random, make_geometry({1, 64, 1}, {2, 2, 1}, 1, 2048, 4096));
+  check_geometry(
+      random, make_geometry({1, 64, 1}, {1, 2, 1}, 1, 1 << 29, 1 << 30));
 }
 
 // Small maps of many images are walked batch first.
 TEST(many_images_are_exact) {
   Random random(14);
-  check_geometry(random, make({150, 1, 1, 16}, {8, 4, 4, 16}, 1));
-  check_geometry(random, make({70, 2, 2, 16}, {16, 4, 4, 16}, 2, 1));
-  check_geometry(random, make({70, 8, 8, 2}, {3, 3, 3, 2}, 2, 1));
-  check_geometry(random, make({300, 2, 6}, {6, 3, 3}, 2, 1, 1, 2));
-  check_geometry(random, make({40, 3, 3, 32}, {32, 3, 3, 1}, 1, 1, 1, 32));
+  check_geometry(random, make_geometry({150, 1, 1, 16}, {8, 4, 4, 16}, 1));
+  check_geometry(random, make_geometry({70, 2, 2, 16}, {16, 4, 4, 16}, 2, 1));
+  check_geometry(random, make_geometry({70, 8, 8, 2}, {3, 3, 3, 2}, 2, 1));
+  check_geometry(random, make_geometry({300, 2, 6}, {6, 3, 3}, 2, 1, 1, 2));
+  check_geometry(
+      random, make_geometry({40, 3, 3, 32}, {32, 3, 3, 1}, 1, 1, 1, 32));
 }
 
 // Kernels that are multiples of the stride: phases become columns.
@@ -162,7 +121,7 @@ TEST(folded_problems_are_exact) {
       for (int64_t c_out : {1, 2, 3, 16}) {
         check_geometry(
             random,
-            make(
+            make_geometry(
                 {2, 3, 6, 7},
                 {c_out, 2 * stride, 2 * stride, 7},
                 stride,
@@ -174,16 +133,16 @@ TEST(folded_problems_are_exact) {
 
 TEST(empty_sums_are_zeros_or_bias) {
   Random random(16);
-  check_geometry(random, make({2, 3, 3, 0}, {4, 3, 3, 0}, 2));
-  check_geometry(random, make({2, 3, 3, 4}, {0, 3, 3, 4}, 2));
-  check_geometry(random, make({2, 0, 3, 4}, {4, 5, 5, 4}, 2));
-  check_geometry(random, make({0, 3, 3, 4}, {4, 3, 3, 4}, 2));
-  check_geometry(random, make({0, 3, 3, 4}, {4, 3, 3, 1}, 2, 0, 1, 4));
+  check_geometry(random, make_geometry({2, 3, 3, 0}, {4, 3, 3, 0}, 2));
+  check_geometry(random, make_geometry({2, 3, 3, 4}, {0, 3, 3, 4}, 2));
+  check_geometry(random, make_geometry({2, 0, 3, 4}, {4, 5, 5, 4}, 2));
+  check_geometry(random, make_geometry({0, 3, 3, 4}, {4, 3, 3, 4}, 2));
+  check_geometry(random, make_geometry({0, 3, 3, 4}, {4, 3, 3, 1}, 2, 0, 1, 4));
   // No tap of the strided phases 1 and 2 is left, and wide strides leave gaps.
-  check_geometry(random, make({2, 2, 2, 3}, {2, 1, 1, 3}, 3));
-  check_geometry(random, make({1, 1, 1, 1}, {1, 1, 1, 1}, 1));
+  check_geometry(random, make_geometry({2, 2, 2, 3}, {2, 1, 1, 3}, 3));
+  check_geometry(random, make_geometry({1, 1, 1, 1}, {1, 1, 1, 1}, 1));
   // The padding crops all but the outermost taps.
-  check_geometry(random, make({3, 2, 2, 3}, {5, 7, 7, 3}, 1, 3));
+  check_geometry(random, make_geometry({3, 2, 2, 3}, {5, 7, 7, 3}, 1, 3));
 }
 
 // One bad value of the array that padding crops reaches exactly what the
@@ -247,8 +206,8 @@ TEST(the_automatic_choice_is_exact) {
 TEST(threads_do_not_change_a_bit) {
   Random random(19);
   for (auto& g :
-       {make({2, 30, 31, 9}, {11, 4, 4, 9}, 2, 1),
-        make({1, 40, 40, 65}, {65, 3, 3, 1}, 2, 1, 1, 65)}) {
+       {make_geometry({2, 30, 31, 9}, {11, 4, 4, 9}, 2, 1),
+        make_geometry({1, 40, 40, 65}, {65, 3, 3, 1}, 2, 1, 1, 65)}) {
     auto arrays = random_arrays(random, g, false);
     for (auto* values : {&arrays.x, &arrays.w, &arrays.y}) {
       for (auto& value : *values) {

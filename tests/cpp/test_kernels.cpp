@@ -4,6 +4,7 @@
 namespace {
 
 using namespace test;
+using mlx_convt::Dims;
 
 // Stretches in rows of B, a few shapes of the reduction.
 const std::vector<std::vector<Stretch>> kStretches = {
@@ -17,9 +18,17 @@ const std::vector<std::vector<Stretch>> kStretches = {
 template <typename T>
 void check_tile(const Kernels<T>& kernels) {
   int lanes = kernels.lanes;
+  // A strip's stretch is whole tiles of any number of rows.
+  int fewest = kernels.most_columns(kernels.tile_rows);
+  CHECK_EQUAL(fewest, 2 * lanes);
+  CHECK(kernels.most_columns(1) > fewest);
+  for (int m = 1; m <= kernels.tile_rows; ++m) {
+    CHECK_EQUAL(kernels.most_columns(m) % fewest, 0);
+    CHECK_EQUAL(kernels.most_columns(1) % kernels.most_columns(m), 0);
+  }
   auto check = [&](auto& stretches, int pad) {
     return [&, pad](Random& random, int m, int n, auto& c) {
-      int64_t padded = round_up(n, lanes);
+      int64_t padded = tile_width(n, lanes);
       int64_t ldb = pad < 0 ? n : padded + pad;
       auto a = panel<T>(random, m, 0, depth_of(stretches));
       int64_t last = 0;
@@ -51,13 +60,60 @@ void check_tile(const Kernels<T>& kernels) {
     };
   };
   for (auto& stretches : kStretches) {
-    for_each_tile<T>(kernels.tile_rows, 2 * lanes, lanes, check(stretches, -1));
+    for_each_tile<T>(
+        kernels.tile_rows, kernels.most_columns, lanes, check(stretches, -1));
   }
   for_each_tile<T>(
-      kernels.tile_rows, 2 * lanes, lanes, check(kStretches[3], 5));
+      kernels.tile_rows, kernels.most_columns, lanes, check(kStretches[3], 5));
   // As deep as a panel gets.
   std::vector<Stretch> deep = {{0, 100}, {130, kPanelColumns - 100}};
-  for_each_tile<T>(1, 2 * lanes, lanes, check(deep, 0));
+  for_each_tile<T>(1, kernels.most_columns, lanes, check(deep, 0));
+}
+
+// Rows that begin at a cache line or beside one, past the caches or not.
+template <typename T>
+void check_streams(const InstructionSet& set, const Kernels<T>& kernels) {
+  constexpr int64_t line = 64 / sizeof(T);
+  Random random(2);
+  for (int m = 1; m <= kernels.tile_rows; ++m) {
+    int most = kernels.most_columns(m);
+    for (int n : {kernels.lanes, most / 2, most - 1, most}) {
+      for (int64_t first : {int64_t(0), int64_t(1), line}) {
+        Note note("m, n, first = " + show(Dims{m, n, first}));
+        auto a = panel<T>(random, m, 0, 1);
+        auto b = integers<T>(random, most, most);
+        auto init = integers<T>(random, most, most);
+        int64_t length = round_up(first + n + 1, line);
+        std::vector<T> buffer((m + 1) * length, T(-99));
+        auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
+        auto* aligned = buffer.data() + (-address % 64) / sizeof(T);
+        std::vector<T*> rows;
+        for (int i = 0; i < m; ++i) {
+          rows.push_back(aligned + i * length);
+        }
+        Stretch one{0, 1};
+        kernels.tile(
+            m,
+            n,
+            a.data(),
+            {&one, 1},
+            b.data(),
+            most,
+            {rows.data(), first, init.data(), true});
+        set.fence();
+        int wrong = 0;
+        for (int i = 0; i < m; ++i) {
+          for (int64_t j = 0; j < length; ++j) {
+            bool is_inside = j >= first && j < first + n;
+            wrong += rows[i][j] !=
+                (is_inside ? init[j - first] + a[i * kPitch<T>] * b[j - first]
+                           : T(-99));
+          }
+        }
+        CHECK_EQUAL(wrong, 0);
+      }
+    }
+  }
 }
 
 template <typename T>
@@ -66,7 +122,7 @@ void check_tile_transposed(const Kernels<T>& kernels) {
   for (int64_t depth : {1, 2, 37}) {
     for_each_tile<T>(
         kernels.tile_rows,
-        2 * lanes,
+        [&](int) { return 2 * lanes; },
         lanes,
         [&](Random& random, int m, int n, auto& c) {
           // The last columns: a vector may reach into the slack behind them.
@@ -92,7 +148,10 @@ template <typename T>
 void check_dot(const Kernels<T>& kernels) {
   for (auto& stretches : kStretches) {
     for_each_tile<T>(
-        9, 9, kernels.lanes, [&](Random& random, int m, int n, auto& c) {
+        9,
+        [](int) { return 9; },
+        kernels.lanes,
+        [&](Random& random, int m, int n, auto& c) {
           auto a = panel<T>(random, m, 0, depth_of(stretches));
           int64_t length = 0;
           for (auto& stretch : stretches) {
@@ -129,6 +188,8 @@ TEST(tiles_match_plain_loops) {
     Note note(set->name);
     check_tile(set->f32);
     check_tile(set->f64);
+    check_streams(*set, set->f32);
+    check_streams(*set, set->f64);
     check_tile_transposed(set->f32);
     check_tile_transposed(set->f64);
   }

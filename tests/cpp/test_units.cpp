@@ -62,7 +62,7 @@ TEST(units_write_every_value_once) {
     Note note(
         test::show(g) + "; columns, block rows, step = " +
         test::show(Dims{columns, block_rows, step}));
-    int64_t threads = random.pick({1, 2, 5});
+    int64_t threads = random(1, 5);
     auto units = make_units(plan, g.groups, columns, block_rows, step, threads);
     for (auto& unit : units) {
       CHECK(unit.rows > 0 && unit.rows <= block_rows && unit.columns > 0);

@@ -96,9 +96,10 @@ struct HalfVectors<32> {
 template <>
 struct HalfVectors<64> {
   static constexpr int lanes = 16;
+  // GCC warns of the unmasked form, whose unused operand it leaves undefined.
   static __m512 widen(const Half* from) {
-    return _mm512_cvtph_ps(
-        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    return _mm512_maskz_cvtph_ps(
+        0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   }
   static void narrow(Half* to, const float* from) {
     _mm256_storeu_si256(

@@ -35,9 +35,9 @@ struct Stretches {
 };
 
 // Destination rows of a tile: column j of row i is rows[i][first + j]. The
-// sums start from `init[j]`, readable in whole vectors, or from what is there
-// when init is null. `streams`: the sums are final and too many to stay in a
-// cache until they are read; fence() before another thread may read them.
+// sums start from `init[j]`, readable as far as rows of B, or from what is
+// there when init is null. `streams`: the sums are final and too many to stay
+// in a cache until they are read; fence() before another thread may read them.
 template <typename T>
 struct TileRows {
   T* const* rows;
