@@ -240,8 +240,9 @@ TEST(calls_hold_each_phase_and_tap_once) {
 TEST(each_sum_starts_once) {
   Random random(45);
   int started = 0, others = 0;
-  for (int i = 0; i < 1000; ++i) {
-    auto g = test::random_call(random, kLimits).geometry;
+  for (int i = 0; i < 2000; ++i) {
+    // Enough columns for tiles that hold some that were met and some that not.
+    auto g = test::random_call(random, {1, 5, 9, 6, 3, 1, 20, 1}).geometry;
     StripPlan plan(g);
     auto calls = strip_calls(plan, random(1, kPanelColumns));
     auto zeros = start_sums(plan, calls);
