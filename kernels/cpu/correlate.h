@@ -80,7 +80,7 @@ class Correlation {
         weights_.columns(plan_.phase(0)),
         block_rows_for(method_.block_rows(), weights_.rows(plan_.phase(0))),
         method_.column_step(),
-        num_threads());
+        kThreads > 0 ? kThreads : num_threads());
     double work = 0;
     for (auto& unit : units) {
       auto rows = weights_.rows(plan_.phase(unit.phase));
@@ -92,6 +92,10 @@ class Correlation {
   }
 
  private:
+  // A CBLAS may sum in another order where the columns are others: units as for
+  // a fixed number of threads.
+  static constexpr int64_t kThreads = Method<S>::kWritesAnywhere ? 0 : 8;
+
   void run_unit(const Unit& unit) {
     auto phase = plan_.phase(unit.phase);
     RowBlock block(phase, unit.row, unit.rows);
