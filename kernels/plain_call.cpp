@@ -46,7 +46,8 @@ bool read_ints(nb::handle value, int rank, int64_t least, Triple& numbers) {
 }
 
 bool is_array(nb::handle value) {
-  return nb::isinstance<mx::array>(value);
+  // A bare array.__new__() is an instance without an array.
+  return nb::isinstance<mx::array>(value) && nb::inst_ready(value);
 }
 
 std::optional<mx::array> plain_call(
@@ -60,6 +61,9 @@ std::optional<mx::array> plain_call(
     nb::handle groups,
     nb::handle bias,
     nb::handle stream) {
+  if (rank < 1 || rank > kAxes) {
+    return std::nullopt;
+  }
   Window window{rank, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}, {1, 1, 1}, {0, 0, 0}, 1};
   mx::StreamOrDevice where;
   if (!is_array(input) || !is_array(weight) ||

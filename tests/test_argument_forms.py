@@ -132,6 +132,14 @@ def test_what_is_not_an_array(what, value, kind):
     )
 
 
+@pytest.mark.filterwarnings("ignore:nanobind")
+def test_an_array_that_was_never_made():
+    with pytest.raises(TypeError):
+        mlx_convt.conv_transpose1d(
+            mx.array.__new__(mx.array), mx.zeros((3, 3, 2))
+        )
+
+
 X, W = mx.zeros((1, 4, 4, 2)), mx.zeros((2, 3, 3, 2))
 PLAIN = {
     "rank": 2,

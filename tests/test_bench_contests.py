@@ -51,10 +51,10 @@ def contestant(tmp_path, monkeypatch):
                     time.sleep(0.01)
                     return call()
                 yield Variant("slow", slow, lambda result: result)
-                yield Variant("fast", call, lambda result: result)
                 def broken():
                     raise RuntimeError("this one does not work")
                 yield Variant("broken", broken, lambda result: result)
+                yield Variant("fast", call, lambda result: result)
             """
         module = f"contestant_{name.replace('-', '_')}"
         Path(tmp_path, f"{module}.py").write_text(textwrap.dedent(code))

@@ -71,6 +71,27 @@ print("done")
     assert done.stdout == "done\n", done.stderr
 
 
+def test_our_threads_do_not_change_its_bits(library):
+    code = """
+import test_threads as tests
+few = ("few rows", "wide", "groups")
+tests.GEOMETRIES = {name: tests.GEOMETRIES[name] for name in few}
+print(tests.digest())
+"""
+    digests = {
+        run_python(
+            code,
+            MLX_CONVT_BLAS=library,
+            MLX_CONVT_ALGORITHM="blas",
+            MLX_CONVT_NUM_THREADS=str(threads),
+            OPENBLAS_NUM_THREADS="1",
+        ).stdout
+        for threads in (1, 2, 5)
+    }
+    assert len(digests) == 1
+    assert len(digests.pop()) == 65
+
+
 WITHOUT = """
 import mlx.core as mx
 from mlx_convt import conv_transpose1d

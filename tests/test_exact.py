@@ -3,8 +3,7 @@
 Nothing is approximate here: one wrong tap, phase, edge, group or tile shows as
 a cell that differs. The sizes lie around those of the code: tiles of 14 or 6
 rows and 8, 16 or 32 columns, blocks of 112 rows, 512 columns, lanes of 2 to 16
-channels, 256 along a reduction, maps of up to 64 positions as one, lines
-of 1024 positions divided by the stride.
+channels, 256 along a reduction, maps of up to 64 positions as one.
 """
 
 import functools

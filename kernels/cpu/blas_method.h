@@ -16,6 +16,9 @@ class BlasMethod {
 
  public:
   static constexpr bool kWritesAnywhere = false;
+  // It may sum a column in another order where it has other neighbours: units
+  // as for a fixed number of threads.
+  static constexpr bool kSumsColumnsAlone = false;
   static constexpr int64_t kBlockRows = 112;
 
   BlasMethod(const WeightMatrices<S>& weights, const Plan& plan)

@@ -80,7 +80,7 @@ class Correlation {
         weights_.columns(plan_.phase(0)),
         block_rows_for(method_.block_rows(), weights_.rows(plan_.phase(0))),
         method_.column_step(),
-        kThreads > 0 ? kThreads : num_threads());
+        Method<S>::kSumsColumnsAlone ? num_threads() : 8);
     double work = 0;
     for (auto& unit : units) {
       auto rows = weights_.rows(plan_.phase(unit.phase));
@@ -92,10 +92,6 @@ class Correlation {
   }
 
  private:
-  // A CBLAS may sum in another order where the columns are others: units as for
-  // a fixed number of threads.
-  static constexpr int64_t kThreads = Method<S>::kWritesAnywhere ? 0 : 8;
-
   void run_unit(const Unit& unit) {
     auto phase = plan_.phase(unit.phase);
     RowBlock block(phase, unit.row, unit.rows);
@@ -131,7 +127,9 @@ class Correlation {
     }
     auto* panel = scratch<T>(Slot::PanelA, unit.rows * kPitch<T>);
     const T* init = initial_sums(unit);
-    bool streams = chunks.size() == 1 && is_large_;
+    // Not to sums in scratch memory, which are read next.
+    bool streams = chunks.size() == 1 && is_large_ && std::is_same_v<S, T> &&
+        Method<S>::kWritesAnywhere;
     for (auto& pieces : chunks) {
       gather(panel, source, phase, block, pieces);
       method_.multiply(

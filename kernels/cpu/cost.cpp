@@ -114,7 +114,8 @@ double strip_cycles(const Problem& problem) {
   auto shape = shape_of(problem);
   // A third of a cycle turns a value of the source, half of one a result.
   return 1.15 * shape.panel_values() * shape.columns / lanes_of(problem) / 2 +
-      0.35 * double(g.batch * g.in_pixels() * g.c_in) + 0.6 * shape.results();
+      0.35 * double(g.batch * g.in_pixels() * g.c_in) + 0.6 * shape.results() +
+      shape.weights() * std::max(0.3, 8 / double(g.group_in()));
 }
 
 } // namespace mlx_convt::cpu

@@ -16,6 +16,7 @@ class DotMethod {
 
  public:
   static constexpr bool kWritesAnywhere = true;
+  static constexpr bool kSumsColumnsAlone = true;
   static constexpr int64_t kBlockRows = 24; // each panel row is read once
 
   DotMethod(const WeightMatrices<S>& weights, const Plan& plan)

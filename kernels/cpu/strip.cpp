@@ -120,10 +120,11 @@ class Strip {
           int64_t yy = from[1] + y;
           bool is_inside = zz >= 0 && zz < g_.in[0] && yy >= 0 && yy < g_.in[1];
           int64_t line = ((box.image + n) * g_.in[0] + zz) * g_.in[1] + yy;
-          auto* first = source_ + (line * g_.in[2] + from[2]) * g_.c_in +
-              box.group * g_.group_in() + chunk.first;
+          int64_t channel = box.group * g_.group_in() + chunk.first;
           for (int64_t x = lo; x < hi; ++x) {
-            pixels[x] = is_inside ? first + x * g_.c_in : nothing;
+            int64_t pixel = line * g_.in[2] + from[2] + x;
+            pixels[x] =
+                is_inside ? source_ + pixel * g_.c_in + channel : nothing;
           }
           turn(strip + box.place(n, z, y, 0), pitch, pixels, chunk.channels);
         }

@@ -88,7 +88,7 @@ struct StripCall {
   int64_t columns[kStripTileRows];
   int rows;
   bool starts; // its columns' sums: they are not added to what is there
-  int64_t panel; // of the packed weights
+  int64_t panel; // where it begins in the group's packed weights
 };
 
 // The calls for some channels of a group.

@@ -23,21 +23,22 @@ class StripWeights {
       int64_t channels = std::min(at_once, g_.group_in() - c);
       chunks_.push_back({c, channels, strip_calls(plan, channels)});
       for (auto& call : chunks_.back().calls) {
-        call.panel = panels_++;
+        call.panel = panels_;
+        panels_ += call.rows * kPitch<T>;
       }
     }
     std::vector<StripCall> none;
     not_started_ =
         start_sums(plan, chunks_.empty() ? none : chunks_.front().calls);
-    packed_ = make_aligned<T>(
-        std::max<int64_t>(g_.groups * panels_ * panel_size(), 1));
-    for (int64_t group = 0; group < g_.groups; ++group) {
-      for (auto& chunk : chunks_) {
-        for (auto& call : chunk.calls) {
-          pack(group, chunk, call);
-        }
+    packed_ = make_aligned<T>(std::max<int64_t>(g_.groups * panels_, 1));
+    double work = double(g_.groups) * double(panels_);
+    auto chunks = static_cast<int64_t>(chunks_.size());
+    parallel_for(g_.groups * chunks, work, [&](int64_t i) {
+      auto& chunk = chunks_[i % chunks];
+      for (auto& call : chunk.calls) {
+        pack(i / chunks, chunk, call);
       }
-    }
+    });
   }
 
   const std::vector<StripChunk>& chunks() const {
@@ -48,16 +49,12 @@ class StripWeights {
     return not_started_;
   }
   const T* panel(int64_t group, const StripCall& call) const {
-    return packed_.get() + (group * panels_ + call.panel) * panel_size();
+    return packed_.get() + group * panels_ + call.panel;
   }
 
  private:
-  static int64_t panel_size() {
-    return kernels<T>().tile_rows * kPitch<T>;
-  }
-
   void pack(int64_t group, const StripChunk& chunk, const StripCall& call) {
-    auto* row = packed_.get() + (group * panels_ + call.panel) * panel_size();
+    auto* row = packed_.get() + group * panels_ + call.panel;
     for (int i = 0; i < call.rows; ++i) {
       int64_t channel = call.columns[i] % g_.group_out();
       int64_t phase = call.columns[i] / g_.group_out();
@@ -88,7 +85,7 @@ class StripWeights {
   const Geometry& g_;
   const StripPlan& plan_;
   WeightMatrices<S> weights_;
-  int64_t panels_{0};
+  int64_t panels_{0}; // values of a group's panels
   std::vector<StripChunk> chunks_;
   std::vector<int64_t> not_started_;
   AlignedArray<T> packed_;

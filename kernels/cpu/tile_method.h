@@ -17,6 +17,7 @@ class TileMethod {
 
  public:
   static constexpr bool kWritesAnywhere = true;
+  static constexpr bool kSumsColumnsAlone = true;
   // A panel of half a second-level cache, beside packed weights or alone.
   static constexpr int64_t kBlockRows = 112;
   static constexpr int64_t kBlockRowsAlone = 224;

@@ -40,6 +40,10 @@ def environment(threads: int) -> dict[str, str]:
             ),
             count,
         ),
+        # glibc returns blocks of 32 MiB to the system at once, and each result
+        # would be fresh memory: all keep what they freed, as MLX is told to.
+        "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 31),
         "JAX_PLATFORMS": "cpu",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
@@ -122,7 +126,7 @@ class Process:
         while not line.endswith(b"\n"):
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([fd], [], [], left)[0]:
-                self._process.kill()
+                self.kill()
                 raise Failure(f"no answer in {self._limit:g} s")
             part = os.read(fd, 1 << 16)
             if not part:

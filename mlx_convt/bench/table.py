@@ -111,6 +111,12 @@ class Table:
             if not entry.impossible
             for fault in row.faults(entry)
         ]
+        faults += [
+            f"! {row.layer.name}, {threads(row.threads)}: more memory than"
+            " packed weights and 4 MiB per thread"
+            for row in rows
+            if row.memory is not None and row.memory > row.memory_allowed
+        ]
         for fault in dict.fromkeys(faults):
             self._print(fault)
 

@@ -84,7 +84,7 @@ def draw_bars(
                 ratio - 1,
                 height * 0.92,
                 left=1,
-                color=_COLORS[position],
+                color=_COLORS[position % len(_COLORS)],
                 label=shown,
             )
             shown = "_"  # Once is enough for the legend.

@@ -13,8 +13,8 @@ from mlx_convt.compare.check import Operands
 from mlx_convt.compare.measure import DTYPES, make_call
 from mlx_convt.compare.timing import evaluation_ms
 
-# Results are reused, as the other libraries reuse theirs; MLX's own limit of
-# 32 MiB is less than one result of a large map.
+# Results are reused, as process.environment() has all others do; MLX's own limit
+# of 32 MiB is less than one result of a large map.
 _CACHE_LIMIT = 1 << 30
 
 
