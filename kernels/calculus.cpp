@@ -69,38 +69,36 @@ mx::array
 fold(const mx::array& a, int mapped_axis, Place place, int rank, mx::Stream s) {
   auto moved = mx::moveaxis(a, mapped_axis, 0, s);
   int dim = place.dim < 0 ? static_cast<int>(moved.ndim()) - 2 : place.dim;
-  auto split = moved.shape();
-  int64_t mapped = split[0];
-  int64_t size = split[dim + 1];
+  int64_t mapped = moved.shape(0);
+  int64_t size = moved.shape(dim + 1);
   if (mapped * size > std::numeric_limits<int32_t>::max()) {
     throw std::invalid_argument(
         "[" + function_name(rank) +
         "] vmap makes a dimension of 2^31 or more. Got " +
         std::to_string(mapped) + " times " + std::to_string(size) + ".");
   }
-  split[dim + 1] = place.outer;
-  split.insert(split.begin() + dim + 2, size / place.outer);
-  auto merged = mx::moveaxis(mx::reshape(moved, split, s), 0, dim + 1, s);
-  auto shape = moved.shape();
-  shape.erase(shape.begin());
-  shape[dim] = mapped * size;
-  return mx::reshape(merged, shape, s);
+  // Not reshape(), which would fix the other dimensions in shapeless graphs.
+  auto split = mx::unflatten(
+      moved,
+      dim + 1,
+      {static_cast<int>(place.outer), static_cast<int>(size / place.outer)},
+      s);
+  return mx::flatten(mx::moveaxis(split, 0, dim + 1, s), dim, dim + 2, s);
 }
 
 // The inverse: the mapped axis becomes the first.
 mx::array
 unfold(const mx::array& a, int64_t mapped, Place place, mx::Stream s) {
   int dim = place.dim < 0 ? static_cast<int>(a.ndim()) - 1 : place.dim;
-  auto split = a.shape();
-  int64_t rest = split[dim] / (place.outer * mapped);
-  split[dim] = place.outer;
-  split.insert(split.begin() + dim + 1, mapped);
-  split.insert(split.begin() + dim + 2, rest);
-  auto moved = mx::moveaxis(mx::reshape(a, split, s), dim + 1, 0, s);
-  auto shape = a.shape();
-  shape[dim] = place.outer * rest;
-  shape.insert(shape.begin(), mapped);
-  return mx::reshape(moved, shape, s);
+  int64_t rest = a.shape(dim) / (place.outer * mapped);
+  auto split = mx::unflatten(
+      a,
+      dim,
+      {static_cast<int>(place.outer),
+       static_cast<int>(mapped),
+       static_cast<int>(rest)},
+      s);
+  return mx::flatten(mx::moveaxis(split, dim + 1, 0, s), dim + 1, dim + 2, s);
 }
 
 } // namespace

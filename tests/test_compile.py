@@ -253,3 +253,15 @@ def test_checkpoint(name):
     )
     for one, other in zip(plain, kept, strict=True):
         assert mx.array_equal(one, other).item()
+
+
+def test_vmap_without_shapes():
+    w = mx.random.normal((6, 3, 3, 2))
+    mx.eval(w)  # Random numbers have no shapes to infer.
+    mapped = mx.vmap(lambda x: mlx_convt.conv_transpose2d(x, w, 2))
+    compiled = mx.compile(mapped, shapeless=True)
+    compiled(mx.zeros((3, 1, 4, 4, 2)))
+    x = mx.random.normal((3, 1, 2, 8, 2))
+    actual = compiled(x)
+    assert actual.shape == (3, 1, 5, 17, 6)
+    assert mx.array_equal(actual, mapped(x))
