@@ -56,23 +56,24 @@ def quick(tmp_path_factory):
     return process, folder
 
 
-def test_quick_succeeds_and_prints_a_line_per_layer(quick):
-    process, _ = quick
+def check_quick(process):
+    """A line per layer and pass, and a step for each; returns the lines."""
     assert process.returncode == 0, process.stdout + process.stderr
     lines = process.stdout.splitlines()
     assert f"mlx_convt {mlx_convt.__version__} and MLX" in lines[0]
     for name in layers.QUICK:
         assert sum(line.startswith(f"{name} ") for line in lines) == 2
     assert sum(line.startswith("geometric mean ") for line in lines) == 2
-    assert "Every element is checked." in lines
-
-
-def test_quick_reports_progress_as_lines(quick):
-    process, _ = quick
     steps = process.stderr.splitlines()
     total = 2 * len(layers.QUICK)
     assert len(steps) == total
     assert steps[-1].startswith(f"[{total}/{total}]")
+    return lines
+
+
+def test_quick_succeeds_and_reports_progress(quick):
+    process, _ = quick
+    assert "Every element is checked." in check_quick(process)
 
 
 def test_quick_writes_consistent_json(quick):

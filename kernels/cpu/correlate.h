@@ -21,10 +21,6 @@ struct Unit {
 // Bytes of a result that no cache will hold until it is read.
 inline constexpr int64_t kLargeResult = int64_t{16} << 20;
 
-inline int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 // Cuts phases, groups, rows and columns into units.
 std::vector<Unit> make_units(
     const Plan& plan,

@@ -86,10 +86,10 @@ double tile_cycles(const Problem& problem) {
   double fold = fold_suits(problem) ? double(problem.geometry.stride[2]) : 1;
   double per_value =
       vectors(fold * shape.columns, lanes_of(problem)) / fold / 2;
-  // Packing turns the weights of Output and copies those of InputGrad, which
-  // one tile of rows uses in place.
+  // Packing turns the weights of Output and copies those of InputGrad; where
+  // rows are few, into a cache.
   bool is_output = problem.contraction == Contraction::Output;
-  bool once = shape.rows <= TileMethod<float>::kBlockRowsAlone;
+  bool once = shape.rows <= TileMethod<float>::kMostRowsAlone;
   double pack = is_output ? 0.4 : once ? 0.2 : 0.3;
   return shape.panel_values() * (per_value + kGather / fold) +
       shape.weights() * pack;

@@ -188,7 +188,7 @@ class LaneCorrelation {
     void run_lines(S* to) {
       int64_t period = lanes_.period();
       int64_t most = block_.x.last - block_.x.first;
-      int64_t line_length = lane_divide_up(most, lanes_.repeat) * period;
+      int64_t line_length = divide_up(most, lanes_.repeat) * period;
       int64_t slack = kernels<T>().lanes;
       T* sums = scratch<T>(Slot::Sums, phases_ * line_length + slack);
       for (int64_t phase = 0; phase < phases_; ++phase) {

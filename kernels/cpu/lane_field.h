@@ -10,10 +10,6 @@
 
 namespace mlx_convt::cpu {
 
-inline int64_t lane_divide_up(int64_t a, int64_t b) {
-  return a >= 0 ? (a + b - 1) / b : -(-a / b);
-}
-
 // How the channels of the result fill vectors. A result channel sums over
 // `planes` source channels, those of its group: plane i holds, for each result
 // channel, the group's i-th one.
@@ -153,9 +149,8 @@ class LaneField {
     int64_t step = lanes_.spans_pixels() ? step_ : 1;
     // Pixels x * step + residue that exist.
     int64_t last = w_.x_first + w_.x_count;
-    int64_t lo = std::clamp(lane_divide_up(-residue, step), w_.x_first, last);
-    int64_t hi =
-        std::clamp(lane_divide_up(extent_[2] - residue, step), lo, last);
+    int64_t lo = std::clamp(divide_up(-residue, step), w_.x_first, last);
+    int64_t hi = std::clamp(divide_up(extent_[2] - residue, step), lo, last);
     for (int64_t i = 0; i < lanes_.planes; ++i) {
       std::fill_n(to + i * plane_, (lo - w_.x_first) * pixel_, T(0));
       std::fill_n(

@@ -45,8 +45,8 @@ rows_of(const Range& taps, int64_t adjacent, int64_t row_taps) {
   }
   for (int64_t i = taps.first; i < std::min(taps.first + adjacent, taps.last);
        ++i) {
-    int64_t count = lane_divide_up(taps.last - i, adjacent);
-    int64_t parts = lane_divide_up(count, row_taps);
+    int64_t count = divide_up(taps.last - i, adjacent);
+    int64_t parts = divide_up(count, row_taps);
     for (int64_t part = 0; part < parts; ++part) {
       int64_t first = count * part / parts;
       int64_t last = count * (part + 1) / parts;
@@ -57,7 +57,7 @@ rows_of(const Range& taps, int64_t adjacent, int64_t row_taps) {
 }
 
 int64_t floor_divide(int64_t a, int64_t b) {
-  return lane_divide_up(a + 1, b) - 1;
+  return divide_up(a + 1, b) - 1;
 }
 
 } // namespace
@@ -119,7 +119,7 @@ void Walk::make_line(const AxisPlan& axis, int64_t row_taps) {
   }
   // Along the line the first and the last live tap step down.
   auto live_from = [&](int64_t tap, int64_t pixel) {
-    return lane_divide_up(pixel - axis.taps[tap].offset, step);
+    return divide_up(pixel - axis.taps[tap].offset, step);
   };
   for (int64_t p = 0; p < axis.positions;) {
     Range taps = live(axis, p);
@@ -174,7 +174,7 @@ Window3 Walk::window(const LaneBlock& block) const {
     auto& axis = plan.axes[2][0];
     int64_t positions = block.x.last - block.x.first;
     if (lanes.spans_pixels()) {
-      positions = lane_divide_up(positions, lanes.repeat) * lanes.repeat;
+      positions = divide_up(positions, lanes.repeat) * lanes.repeat;
       window.x_first = block.x.first + x_least_;
       window.x_count = positions + x_most_ - x_least_;
     } else {
@@ -202,7 +202,7 @@ void Walk::make_blocks(int64_t scalar_bytes) {
       most_taps(plan.axes[2]) * lanes.planes * scalar_bytes;
   int64_t width = std::clamp(
       kLineBytes / weights / kLeastSlice * kLeastSlice, kLeastSlice, kMaxSlice);
-  width = lane_divide_up(width, lanes.group) * lanes.group;
+  width = divide_up(width, lanes.group) * lanes.group;
   int64_t count = std::max<int64_t>(1, lanes.channels / width);
   for (int64_t i = 0; i < count; ++i) {
     int64_t last = i + 1 < count ? (i + 1) * width : lanes.channels;
@@ -217,10 +217,10 @@ void Walk::make_blocks(int64_t scalar_bytes) {
   int64_t strip = std::max(
       std::min(kLineBytes, kMaxTileBytes / halo) / (pixel_bytes * step),
       kLeastPositions);
-  int64_t strips = lane_divide_up(positions, strip);
+  int64_t strips = divide_up(positions, strip);
   int64_t unit = 8 * lanes.repeat;
-  strip = lane_divide_up(lane_divide_up(positions, strips), unit) * unit;
-  strips = lane_divide_up(positions, strip);
+  strip = divide_up(divide_up(positions, strips), unit) * unit;
+  strips = divide_up(positions, strip);
 
   // Rows: enough to share the lines that neighbours have in common.
   int64_t line_bytes = strip * x_axis.source_step * pixel_bytes;
@@ -230,8 +230,8 @@ void Walk::make_blocks(int64_t scalar_bytes) {
       kMaxTileBytes / line_bytes);
   int64_t rows = source_rows * phases(1) / y_axis.source_step;
   int64_t others = plan.batch * extent(0) * strips * count;
-  int64_t wanted = lane_divide_up(kWantedBlocks, std::max<int64_t>(others, 1));
-  rows = std::min(rows, lane_divide_up(extent(1), wanted));
+  int64_t wanted = divide_up(kWantedBlocks, std::max<int64_t>(others, 1));
+  rows = std::min(rows, divide_up(extent(1), wanted));
   rows = std::max<int64_t>(rows / phases(1), 1) * phases(1);
 
   for (auto& slice : slices) {

@@ -87,7 +87,7 @@ class LaneWeightGrad {
            block.y.first,
            block.y.last - block.y.first,
            block.x.first,
-           lane_divide_up(positions, lanes_.repeat) * lanes_.repeat});
+           divide_up(positions, lanes_.repeat) * lanes_.repeat});
       walk_.runs(walk_.lines[0], block.x, y_field_, runs_);
       for (int64_t y = block.y.first; y < block.y.last; ++y) {
         meet(block, y);

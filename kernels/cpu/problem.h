@@ -6,6 +6,11 @@
 
 namespace mlx_convt::cpu {
 
+// Towards positive infinity; b is positive.
+inline int64_t divide_up(int64_t a, int64_t b) {
+  return a >= 0 ? (a + b - 1) / b : -(-a / b);
+}
+
 struct Problem {
   Contraction contraction;
   Geometry geometry;

@@ -75,8 +75,8 @@ class Strip {
       for_each_line(box, [&](int64_t place, const Triple&, int64_t) {
         int64_t last = place + box.extent[2];
         for (done = std::max(done, place); done < last; done += stretch()) {
-          for (auto& product : products) {
-            multiply(product, strip, pitch, done);
+          for (auto& product : products.calls) {
+            multiply(product, products.stretches.data(), strip, pitch, done);
           }
         }
       });
@@ -165,16 +165,20 @@ class Strip {
     T* sums[kStripTileRows];
   };
 
-  std::vector<Bound> bind(
+  struct Products {
+    std::vector<Bound> calls;
+    std::vector<Stretch> stretches; // of all calls
+  };
+
+  Products bind(
       const StripChunk& chunk,
       const StripBox& box,
       T* sums,
       int64_t pitch) const {
-    std::vector<Bound> products;
-    auto& stretches = stretches_of_thread();
-    stretches.clear();
+    Products products;
+    auto& [calls, stretches] = products;
     for (auto& call : chunk.calls) {
-      products.push_back(
+      calls.push_back(
           {weights_.panel(box.group, call),
            call.rows,
            kernels<T>().most_columns(call.rows),
@@ -187,27 +191,25 @@ class Strip {
         stretches.push_back({box.place(0, o[0], o[1], o[2]), step.channels});
       }
       for (int i = 0; i < call.rows; ++i) {
-        products.back().sums[i] = sums + call.columns[i] * pitch;
+        calls.back().sums[i] = sums + call.columns[i] * pitch;
       }
     }
     return products;
   }
 
-  static std::vector<Stretch>& stretches_of_thread() {
-    thread_local std::vector<Stretch> stretches;
-    return stretches;
-  }
-
-  void multiply(const Bound& p, const T* strip, int64_t pitch, int64_t place)
-      const {
-    Stretches stretches{stretches_of_thread().data() + p.first, p.count};
+  void multiply(
+      const Bound& p,
+      const Stretch* stretches,
+      const T* strip,
+      int64_t pitch,
+      int64_t place) const {
     const T* init = p.starts ? zeros_ : nullptr;
     for (int64_t j = 0; j < stretch(); j += p.columns) {
       kernels<T>().tile(
           p.rows,
           p.columns,
           p.panel,
-          stretches,
+          {stretches + p.first, p.count},
           strip + place + j,
           pitch,
           {p.sums, place + j, init});

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "correlate.h"
-
 namespace mlx_convt::cpu {
 namespace {
 

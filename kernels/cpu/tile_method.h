@@ -22,6 +22,8 @@ class TileMethod {
   static constexpr int64_t kBlockRows = 112;
   static constexpr int64_t kBlockRowsAlone = 224;
   static constexpr int64_t kColumnsAtOnce = 512;
+  // With more rows, all weights are packed before the first product.
+  static constexpr int64_t kMostRowsAlone = 2 * kBlockRowsAlone;
 
   TileMethod(const WeightMatrices<S>& weights, const Plan& plan)
       : weights_(weights), lanes_(kernels<T>().lanes) {
@@ -29,7 +31,7 @@ class TileMethod {
     in_place_ = std::is_same_v<S, T> && !weights.is_output &&
         rows <= kernels<T>().tile_rows &&
         weights.geometry.group_in() % lanes_ == 0;
-    packs_once_ = !in_place_ && rows > 2 * kBlockRowsAlone;
+    packs_once_ = !in_place_ && rows > kMostRowsAlone;
     if (packs_once_) {
       packed_.emplace(
           weights,

@@ -159,8 +159,11 @@ struct WeightMatrices {
       for (int64_t j = 0; j < count; j += to.width) {
         int64_t width = to.width_at(j, count);
         int64_t columns = std::min(to.width, count - j);
-        for (int q = 0; q < columns; q += 64 / sizeof(S)) {
-          __builtin_prefetch(from + 4 * out_step() + j + q);
+        // Rows lie pages apart, out of reach of the processor's own fetching.
+        constexpr int64_t kRowsAhead = 4;
+        constexpr int64_t kLine = 64 / sizeof(S);
+        for (int64_t q = 0; q < columns; q += kLine) {
+          __builtin_prefetch(from + kRowsAhead * out_step() + j + q);
         }
         auto* row = to.data + j * to.rows + (to.row + o) * width;
         copies<S>().widen(row, from + j, columns);

@@ -29,9 +29,6 @@ _BASE = Layer(
     kernel=(4, 4),
     stride=(2, 2),
     padding=(1, 1),
-    output_padding=(0, 0),
-    dilation=(1, 1),
-    groups=1,
 )
 
 

@@ -168,10 +168,6 @@ def start_up(contestant: ModuleType, threads: int) -> None:
         out_channels=1,
         kernel=(2, 2),
         stride=(2, 2),
-        padding=(0, 0),
-        output_padding=(0, 0),
-        dilation=(1, 1),
-        groups=1,
     )
     shapes = (layer.input_shape, layer.weight_shape, layer.output_shape)
     x, w, cotangent = (np.ones(shape, np.float32) for shape in shapes)
