@@ -15,10 +15,7 @@
 #include <system_error>
 #include <thread>
 
-#ifdef __linux__
-#include <pthread.h>
-#include <sched.h>
-#endif
+#include "processors.h"
 
 namespace mlx_convt::cpu {
 namespace {
@@ -42,41 +39,6 @@ void spin_once() {
 }
 #else
 void spin_once() {}
-#endif
-
-#ifdef __linux__
-int available_processors() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-    return CPU_COUNT(&set);
-  }
-  return static_cast<int>(std::thread::hardware_concurrency());
-}
-
-int current_processor() {
-  return sched_getcpu();
-}
-
-// Lets a thread run wherever the caller may, except there.
-void keep_off(int processor, std::thread& thread) {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-    CPU_CLR(processor, &set);
-    if (CPU_COUNT(&set) > 0) {
-      pthread_setaffinity_np(thread.native_handle(), sizeof(set), &set);
-    }
-  }
-}
-#else
-int available_processors() {
-  return static_cast<int>(std::thread::hardware_concurrency());
-}
-
-int current_processor() {
-  return -1; // unknown
-}
-
-void keep_off(int, std::thread&) {}
 #endif
 
 int read_num_threads() {
@@ -124,6 +86,7 @@ struct Loop {
 class Pool {
   struct Helper {
     std::thread thread;
+    Detour detour;
     std::atomic<int> processor{-1}; // where it last waited
   };
 
@@ -147,7 +110,7 @@ class Pool {
     if (helpers < 1) {
       return false;
     }
-    spread();
+    spread(helpers > awake);
     loop_ = &loop;
     running_ = helpers;
     wanted_ = helpers;
@@ -186,11 +149,17 @@ class Pool {
 
   // A helper that waits where the caller runs would be left there until the
   // loop is done: a virtual machine's idle processors do not count as idle.
-  void spread() {
+  // What was moved once stays off: given back after the loop, the processor of
+  // its caller drew it again at half of all wake-ups.
+  void spread(bool wakes) {
     int here = current_processor();
+    if (!has_processors_ || here < 0) {
+      return;
+    }
     for (auto& helper : helpers_) {
-      if (has_processors_ && here >= 0 && helper.processor == here) {
-        keep_off(here, helper.thread);
+      if (helper.processor == here ||
+          (wakes && helper.detour.is_out_of_date(here))) {
+        helper.detour.begin(helper.thread, here);
       }
     }
   }

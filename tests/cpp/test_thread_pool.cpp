@@ -20,6 +20,7 @@
 #endif
 
 #include "check.h"
+#include "cpu/processors.h"
 
 namespace {
 
@@ -135,9 +136,10 @@ TEST(idle_helpers_fall_asleep) {
 }
 
 #ifdef __linux__
-std::set<int> processors() {
+// Where a thread may run; 0 is the caller.
+std::set<int> processors(pid_t thread = 0) {
   cpu_set_t set;
-  sched_getaffinity(0, sizeof(set), &set);
+  sched_getaffinity(thread, sizeof(set), &set);
   std::set<int> result;
   for (int i = 0; i < CPU_SETSIZE; ++i) {
     if (CPU_ISSET(i, &set)) {
@@ -147,33 +149,122 @@ std::set<int> processors() {
   return result;
 }
 
-TEST(helpers_leave_the_processor_of_the_caller) {
-  if (num_threads() != 2 || processors().size() < 2) {
-    return; // which helper comes is unknown, or it has nowhere to go
+void let_run_on(const std::set<int>& processors, pid_t thread = 0) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int i : processors) {
+    CPU_SET(i, &set);
   }
+  sched_setaffinity(thread, sizeof(set), &set);
+}
+
+// Lets the only helper fall asleep on the processor of the caller, free to run
+// where that may, and then runs `job` on it. False if the caller moved.
+bool met_on_one_processor(pid_t& helper, const std::function<void()>& job) {
+  auto all = processors();
+  int here = sched_getcpu();
+  on_a_helper([&] {
+    helper = gettid();
+    let_run_on({here});
+  });
+  // Asleep there, or about to be.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  let_run_on(all, helper);
+  bool stayed = sched_getcpu() == here;
+  on_a_helper(job);
+  return stayed && sched_getcpu() == here;
+}
+
+// Which helper comes is known, and it has somewhere to go.
+bool helper_can_be_moved() {
+  return num_threads() == 2 && processors().size() > 1;
+}
+
+TEST(helpers_leave_the_processor_of_the_caller) {
   auto all = processors();
   int met = 0;
-  for (int repeat = 0; repeat < 200 && met < 5; ++repeat) {
-    int here = sched_getcpu();
-    on_a_helper([&] {
-      cpu_set_t set;
-      CPU_ZERO(&set);
-      CPU_SET(here, &set);
-      sched_setaffinity(0, sizeof(set), &set);
-    });
-    // Asleep there, or about to be.
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    bool stayed = sched_getcpu() == here;
-    std::set<int> left;
-    on_a_helper([&] { left = processors(); });
-    if (stayed && sched_getcpu() == here) {
+  for (int i = 0; helper_can_be_moved() && i < 200 && met < 5; ++i) {
+    auto elsewhere = all;
+    elsewhere.erase(sched_getcpu());
+    std::set<int> during;
+    pid_t helper = 0;
+    if (met_on_one_processor(helper, [&] { during = processors(); })) {
       ++met;
-      auto expected = all;
-      expected.erase(here);
-      CHECK(left == expected);
+      CHECK(during == elsewhere);
     }
+    let_run_on(all, helper);
   }
+  CHECK(met > 0 || !helper_can_be_moved());
   CHECK(processors() == all);
+}
+
+TEST(where_a_helper_may_run_is_for_others_to_say) {
+  auto all = processors();
+  for (int i = 0; helper_can_be_moved() && i < 20; ++i) {
+    pid_t helper = 0;
+    met_on_one_processor(helper, [] {});
+    // As `taskset` would.
+    std::set<int> here = {sched_getcpu()};
+    let_run_on(here, helper);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    on_a_helper([] {});
+    CHECK(processors(helper) == here);
+    let_run_on(all, helper);
+  }
+}
+
+TEST(a_detour_follows_what_the_caller_may_use) {
+  auto all = processors();
+  if (all.size() < 2) {
+    return;
+  }
+  int first = *all.begin();
+  int last = *all.rbegin();
+  std::atomic<pid_t> id = 0;
+  std::atomic<bool> is_done = false;
+  std::thread thread([&] {
+    id = gettid();
+    is_done.wait(false);
+  });
+  while (!id) {
+    std::this_thread::yield();
+  }
+  auto but = [&](int processor) {
+    auto set = all;
+    set.erase(processor);
+    return set;
+  };
+  Detour detour;
+  CHECK(!detour.is_out_of_date(first));
+  detour.begin(thread, first);
+  CHECK(processors(id) == but(first));
+  CHECK(!detour.is_out_of_date(first) && detour.is_out_of_date(last));
+  detour.begin(thread, last);
+  CHECK(processors(id) == but(last));
+
+  // Fewer processors, then none but the caller's, then all of them again.
+  let_run_on(but(first));
+  CHECK(detour.is_out_of_date(last));
+  detour.begin(thread, last);
+  auto expected = but(last);
+  if (all.size() > 2) {
+    expected.erase(first);
+  }
+  CHECK(processors(id) == expected);
+  let_run_on({first});
+  detour.begin(thread, first);
+  let_run_on(all);
+  detour.begin(thread, first);
+  CHECK(processors(id) == but(first));
+
+  // Somebody else's word.
+  let_run_on({first}, id);
+  detour.begin(thread, first);
+  CHECK(processors(id) == std::set{first});
+  CHECK(!detour.is_out_of_date(last));
+  is_done = true;
+  is_done.notify_one();
+  thread.join();
 }
 #endif
 
