@@ -30,24 +30,32 @@ inline void store(T* to, V v) {
   __builtin_memcpy(to, &v, sizeof(V));
 }
 
-// Past the caches, to an aligned place: what it replaces is not read first.
-// fence_streams() before another thread may read.
+// stream() stores past the caches, to an aligned place: what it replaces is
+// not read first. fence_streams() before another thread may read.
+#if defined(__AVX512F__)
 template <typename V, typename T>
 inline void stream(T* to, V v) {
-#if defined(__AVX512F__)
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)v);
+}
 #elif defined(__AVX2__)
+template <typename V, typename T>
+inline void stream(T* to, V v) {
   _mm256_stream_si256(reinterpret_cast<__m256i*>(to), (__m256i)v);
+}
 #else
+template <typename V, typename T>
+inline void stream(T* to, V v) {
   store(to, v);
-#endif
 }
+#endif
 
-inline void fence_streams() {
 #ifdef __AVX2__
+inline void fence_streams() {
   _mm_sfence();
-#endif
 }
+#else
+inline void fence_streams() {}
+#endif
 
 template <int... I>
 struct Indices {};
