@@ -3,9 +3,11 @@
 
 namespace mlx_convt::cpu {
 
+// All that CMakeLists.txt lets the compiler use; popcnt comes with -mavx2. Not
+// prfchw, for prefetchw is a hint: Intel's before Broadwell take it for a NOP.
 bool has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("f16c");
+      __builtin_cpu_supports("f16c") && __builtin_cpu_supports("popcnt");
 }
 
 bool has_avx512() {
