@@ -4,6 +4,7 @@
 #include "cpu/correlate.h"
 #include "cpu/isa/kernels.h"
 #include "cpu/strip_plan.h"
+#include "cpu/tile_method.h"
 #include "problem_case.h"
 
 namespace {
@@ -12,8 +13,8 @@ using namespace test;
 using mlx_convt::cpu::kernels;
 using mlx_convt::cpu::kPanelColumns;
 
-// What packed weights take less of a cache than a panel of these rows alone.
-constexpr int64_t kBlockRowsAlone = 224;
+constexpr int64_t kBlockRowsAlone =
+    mlx_convt::cpu::TileMethod<float>::kBlockRowsAlone;
 
 // Rows are input positions, those of Output's phases too.
 TEST(every_way_to_meet_the_weights_is_exact) {
