@@ -1,8 +1,10 @@
 """Contests: peers, contestants made to fail, and the ends of processes."""
 
 import dataclasses
+import io
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import textwrap
@@ -14,6 +16,7 @@ from test_bench import LINUX, make_layer
 
 from mlx_convt.bench.contest import Contest, Effort
 from mlx_convt.bench.contestants import BUILTIN, OURS, PEERS, Contestant
+from mlx_convt.bench.table import Table
 
 EFFORT = Effort(rounds=3, seconds=0.2, limit=20.0)
 
@@ -35,13 +38,14 @@ BODIES = {
 def contestant(tmp_path, monkeypatch):
     """Makes a contestant whose calls end with one of BODIES."""
 
-    def make(name, body=None):
+    def make(name, body=None, fast="call", fixed_cost="None"):
         code = f"""
             import os, signal, sys, time
             import numpy as np
             from mlx_convt import reference
             from mlx_convt.bench.contestants.task import *
 
+            fixed_cost = {fixed_cost}
             def variants(task):
                 def call():
                     result = [reference.conv_transpose(
@@ -54,7 +58,7 @@ def contestant(tmp_path, monkeypatch):
                 def broken():
                     raise RuntimeError("this one does not work")
                 yield Variant("broken", broken, lambda result: result)
-                yield Variant("fast", call, lambda result: result)
+                yield Variant("fast", {fast}, lambda result: result)
             """
         module = f"contestant_{name.replace('-', '_')}"
         Path(tmp_path, f"{module}.py").write_text(textwrap.dedent(code))
@@ -98,6 +102,9 @@ def test_contestants_who_fail_do_not_stop_the_others(contestant):
     for name in ("right", "talks"):
         assert row.valid(name) is not None
         assert row.entries[name].variant == "fast"
+        assert row.entries[name].dropped == {
+            "broken": "RuntimeError: this one does not work"
+        }
     assert row.best_peer in ("right", "talks")
     problems = {name: row.faults(row.entries[name]) for name in names}
     assert "error of the output is" in problems["wrong"][0]
@@ -111,6 +118,50 @@ def test_contestants_who_fail_do_not_stop_the_others(contestant):
     assert problems["leaves"] == ["exited with 3: so long"]
     assert row.entries["refuses"].impossible
     assert not row.entries["raises"].impossible
+
+
+def test_a_form_that_is_wrong_does_not_take_part(contestant):
+    row = run_contest(
+        contestant("half", "return result", "lambda: [0 * call()[0]]")
+    )
+    entry = row.entries["half"]
+    assert entry.variant == "slow"
+    assert entry.median > 0.01
+    assert not row.faults(entry)
+    assert entry.dropped.keys() == {"broken", "fast"}
+    assert entry.dropped["fast"].startswith("error of the output is 1.0e+00,")
+    text = io.StringIO()
+    Table([row.layer], ["half"], text).notes([row])
+    assert "! small, 1 thread, half: without fast: error of" in text.getvalue()
+
+
+def test_the_fixed_cost_is_measured_in_every_round(contestant):
+    costs = "iter([5e-6, 1e-6, 2e-6]).__next__"
+    row = run_contest(contestant("costly", "return result", fixed_cost=costs))
+    entry = row.entries["costly"]
+    assert entry.fixed_costs == [5e-6, 1e-6, 2e-6]
+    assert entry.median == pytest.approx(
+        statistics.median(entry.seconds) - 2e-6
+    )
+    assert not entry.at_floor
+
+
+def test_who_costs_nothing_beside_the_fixed_cost(contestant):
+    row = run_contest(
+        contestant("cheap", "return result", fixed_cost="lambda: 7.0")
+    )
+    entry = row.entries["cheap"]
+    assert entry.at_floor
+    assert entry.median == pytest.approx(0.7)
+    text = io.StringIO()
+    table = Table([row.layer], ["cheap"], text)
+    table.row(row)
+    table.notes([row])
+    assert "  <700" in text.getvalue()
+    assert (
+        "! small, 1 thread, cheap: takes no longer than an mx.eval of one"
+        " element; counted as 700000.0 us\n"
+    ) in text.getvalue()
 
 
 def test_a_contestant_who_hangs_is_left_behind(contestant):

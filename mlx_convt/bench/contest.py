@@ -1,4 +1,4 @@
-"""One layer, all contestants: times in rotating rounds, then the check."""
+"""One layer, all contestants: the check, then times in rotating rounds."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from mlx_convt.bench import memory, roofline, statistics
 from mlx_convt.bench.contestants import OURS, Contestant
 from mlx_convt.bench.process import Failure, NotPossible, Process
 from mlx_convt.bench.roofline import Floor
-from mlx_convt.bench.row import Entry, Row, check
+from mlx_convt.bench.row import LEAST_SECONDS, Entry, Row, check, faults
 from mlx_convt.compare.check import (
+    Expected,
     choose_channels,
     expected_gradients,
     expected_output,
@@ -34,9 +35,6 @@ ITEMSIZES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 # A round lasts about as long, or one call.
 _ROUND_SECONDS = 0.02
 _MOST_CALLS = 50
-
-# The clock's resolution, if subtracting the fixed cost leaves less.
-_LEAST_SECONDS = 1e-7
 
 
 @dataclass(frozen=True)
@@ -93,6 +91,14 @@ class Contest:
         """Runs all contestants who can on a layer and checks them."""
         say("generating inputs")
         operands = make_operands(layer, DTYPES[self._dtype])
+        # NumPy's threads are asleep again when the rounds begin.
+        say("float64 reference")
+        channels = choose_channels(layer)
+        expected = (
+            expected_gradients(layer, operands, channels)
+            if gradients
+            else [expected_output(layer, operands, channels)]
+        )
         entries = {
             name: Entry()
             for name, contestant in self._contestants.items()
@@ -119,17 +125,14 @@ class Contest:
             }
             entries |= known
             fresh = {k: v for k, v in entries.items() if k not in known}
-            results = self._times(fresh, task, say)
+            ready = {}
+            for name, entry in fresh.items():
+                say(name)
+                seconds = self._choose(name, entry, layer, task, expected)
+                if seconds is not None:
+                    ready[name] = seconds
+            self._times(fresh, ready, say)
             peak = self._memory(task, say) if OURS.name in entries else None
-        say("float64 reference")
-        channels = choose_channels(layer)
-        expected = (
-            expected_gradients(layer, operands, channels)
-            if gradients
-            else [expected_output(layer, operands, channels)]
-        )
-        for name, arrays in results.items():
-            check(entries[name], layer, arrays, expected)
         for name, contestant in self._contestants.items():
             if contestant.single_threaded and name in entries:
                 self._known[name, layer.name, gradients] = entries[name]
@@ -149,30 +152,55 @@ class Contest:
         row.floor = self._floor(layer, gradients)
         return row
 
+    def _choose(
+        self,
+        name: str,
+        entry: Entry,
+        layer: Layer,
+        task: dict[str, Any],
+        expected: list[Expected],
+    ) -> float | None:
+        """Keeps the quickest form that is right; returns the time of a call."""
+        reply = self._ask(name, entry, "prepare", **task)
+        if reply is None:
+            return None
+        tolerances = {item.name: item.tolerance for item in expected}
+        forms = []
+        for index, form in enumerate(reply["forms"]):
+            errors: dict[str, float] = {}
+            problem = form.get("problem")
+            if problem is None:
+                files = [Path(task["folder"]) / file for file in form["files"]]
+                arrays = [np.load(file) for file in files]
+                errors, problem = check(layer, arrays, expected)
+            wrong = [problem] if problem else faults(errors, tolerances)
+            if wrong:
+                entry.dropped[form["name"]] = "; ".join(wrong)
+            seconds = form.get("seconds", math.inf)
+            forms.append((bool(wrong), seconds, index, errors, problem))
+        is_wrong, seconds, index, entry.errors, entry.problem = min(
+            forms, key=lambda form: form[:3]
+        )
+        entry.variant = reply["forms"][index]["name"]
+        if is_wrong:
+            # None is right; this one's faults are the entry's.
+            del entry.dropped[entry.variant]
+            self._ask(name, entry, "drop")
+            return None
+        chosen = self._ask(name, entry, "choose", form=index)
+        return None if chosen is None else seconds
+
     def _times(
         self,
         entries: dict[str, Entry],
-        task: dict[str, Any],
+        ready: dict[str, float],
         say: Callable[[str], None],
-    ) -> dict[str, list[Any]]:
-        """Fills the entries; returns the results to check."""
-        plans: dict[str, tuple[int, int]] = {}
-        results = {}
-        for name, entry in entries.items():
-            say(name)
-            reply = self._ask(name, entry, "prepare", **task)
-            if reply is None:
-                continue
-            entry.variant = reply["variant"]
-            entry.fixed_cost = reply["fixed_cost"]
-            results[name] = [
-                np.load(Path(task["folder"]) / f"result{index}.npy")
-                for index in range(reply["results"])
-            ]
-            seconds = reply["seconds"]
-            plans[name] = plan(seconds, self._effort)
-            if plans[name][0] == 0:
-                entry.seconds.append(_net(seconds, entry))
+    ) -> None:
+        """Fills in the times of those whose calls take so long."""
+        plans = {n: plan(s, self._effort) for n, s in ready.items()}
+        for name, (rounds, _) in plans.items():
+            if rounds == 0:
+                entries[name].seconds.append(ready[name])
         most = max((rounds for rounds, _ in plans.values()), default=0)
         for number in range(most):
             say(f"round {number + 1} of {most}")
@@ -184,12 +212,12 @@ class Contest:
                 warm = calls > 1
                 reply = self._ask(name, entry, "run", calls=calls, warm=warm)
                 if reply is not None:
-                    middle = statistics.median(reply["seconds"])
-                    entry.seconds.append(_net(middle, entry))
+                    entry.seconds.append(statistics.median(reply["seconds"]))
+                    if reply["fixed_cost"] is not None:
+                        entry.fixed_costs.append(reply["fixed_cost"])
         for name in plans:
             if entries[name].problem is None:
                 self._ask(name, entries[name], "drop")
-        return results
 
     def _memory(
         self, task: dict[str, Any], say: Callable[[str], None]
@@ -250,7 +278,7 @@ def plan(seconds: float, effort: Effort) -> tuple[int, int]:
     """Rounds, and calls in each; no rounds if one call is too long."""
     if seconds > effort.seconds:
         return 0, 1
-    calls = round(_ROUND_SECONDS / max(seconds, _LEAST_SECONDS))
+    calls = round(_ROUND_SECONDS / max(seconds, LEAST_SECONDS))
     calls = min(max(calls, 1), _MOST_CALLS)
     rounds = min(effort.rounds, max(1, int(effort.seconds / seconds / calls)))
     return rounds, calls
@@ -266,7 +294,3 @@ def rotated(names: Iterable[str], number: int) -> list[str]:
 def due(number: int, rounds: int, most: int) -> bool:
     """Spreads a contestant's rounds evenly over those of all."""
     return (number + 1) * rounds // most > number * rounds // most
-
-
-def _net(seconds: float, entry: Entry) -> float:
-    return max(seconds - entry.fixed_cost, _LEAST_SECONDS)

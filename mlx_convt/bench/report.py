@@ -113,7 +113,9 @@ def _entry(row: Row, entry: Entry) -> dict[str, Any]:
         "spread": entry.spread,
         "rounds": len(entry.seconds),
         "fixed_cost_ms": 1e3 * entry.fixed_cost,
+        "at_floor": entry.at_floor,
         "variant": entry.variant,
+        "dropped": entry.dropped,
         # JSON has no infinity: an error that is not a number is null.
         "errors": {
             name: error if math.isfinite(error) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,25 +12,57 @@ from mlx_convt.bench.roofline import Floor
 from mlx_convt.compare.check import Expected
 from mlx_convt.layers import Layer
 
+# A difference below the clock's resolution, or a tenth of what was subtracted,
+# is noise.
+LEAST_SECONDS = 1e-7
+_LEAST_SHARE = 0.1
+
 
 @dataclass
 class Entry:
-    """What one contestant did; times are net of its fixed cost."""
+    """What one contestant did, with a fixed cost to subtract if it has one.
+
+    `dropped` are the forms that fail or compute something wrong, and why.
+    """
 
     variant: str | None = None
     seconds: list[float] = field(default_factory=list)
-    fixed_cost: float = 0.0
+    fixed_costs: list[float] = field(default_factory=list)
     errors: dict[str, float] = field(default_factory=dict)
     problem: str | None = None
     impossible: bool = False
+    dropped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fixed_cost(self) -> float:
+        return statistics.median(self.fixed_costs) if self.fixed_costs else 0.0
 
     @property
     def median(self) -> float | None:
-        return statistics.median(self.seconds) if self.seconds else None
+        """Of the rounds, net of the fixed cost."""
+        if not self.seconds:
+            return None
+        return max(self._net, self._floor)
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether subtracting the fixed cost leaves nothing to speak of."""
+        return bool(self.seconds) and self._net < self._floor
 
     @property
     def spread(self) -> float | None:
-        return statistics.spread(self.seconds)
+        gross = statistics.spread(self.seconds)
+        if gross is None or self.median is None:
+            return None
+        return gross * statistics.median(self.seconds) / self.median
+
+    @property
+    def _net(self) -> float:
+        return statistics.median(self.seconds) - self.fixed_cost
+
+    @property
+    def _floor(self) -> float:
+        return max(LEAST_SECONDS, _LEAST_SHARE * self.fixed_cost)
 
 
 @dataclass
@@ -91,21 +124,13 @@ class Row:
         """Why an entry does not count, in words."""
         if entry.problem is not None:
             return [entry.problem]
-        return [
-            f"error of the {name} is {error:.1e}, more than the"
-            f" {self.tolerances[name]:.1e} that rounding explains"
-            for name, error in entry.errors.items()
-            if not error <= self.tolerances[name]
-        ]
+        return faults(entry.errors, self.tolerances)
 
 
 def check(
-    entry: Entry,
-    layer: Layer,
-    arrays: list[Any],
-    expected: list[Expected],
-) -> None:
-    """Notes the errors; results of other shapes are a problem."""
+    layer: Layer, arrays: list[Any], expected: list[Expected]
+) -> tuple[dict[str, float], str | None]:
+    """The errors of the results, or what else is wrong with them."""
     shapes = (
         [layer.output_shape]
         if len(expected) == 1
@@ -113,7 +138,18 @@ def check(
     )
     found = [array.shape for array in arrays]
     if found != shapes:
-        entry.problem = f"results have the shapes {found}, not {shapes}"
-        return
-    for item, array in zip(expected, arrays, strict=True):
-        entry.errors[item.name] = item.error(array)
+        return {}, f"results have the shapes {found}, not {shapes}"
+    pairs = zip(expected, arrays, strict=True)
+    return {item.name: item.error(array) for item, array in pairs}, None
+
+
+def faults(
+    errors: Mapping[str, float], tolerances: Mapping[str, float]
+) -> list[str]:
+    """The errors that are too large, in words."""
+    return [
+        f"error of the {name} is {error:.1e}, more than the"
+        f" {tolerances[name]:.1e} that rounding explains"
+        for name, error in errors.items()
+        if not error <= tolerances[name]
+    ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from mlx_convt.bench.contestants import BUILTIN, OURS
-from mlx_convt.bench.row import Row
+from mlx_convt.bench.row import Entry, Row
 from mlx_convt.bench.statistics import geometric_mean
 from mlx_convt.layers import Layer
 
@@ -109,7 +109,7 @@ class Table:
             for row in rows
             for name, entry in row.entries.items()
             if not entry.impossible
-            for fault in row.faults(entry)
+            for fault in [*row.faults(entry), *_remarks(entry)]
         ]
         faults += [
             f"! {row.layer.name}, {threads(row.threads)}: more memory than"
@@ -161,13 +161,25 @@ def threads(count: int) -> str:
     return f"{count} thread" + "s" * (count > 1)
 
 
+def _remarks(entry: Entry) -> list[str]:
+    remarks = [f"without {form}: {why}" for form, why in entry.dropped.items()]
+    if entry.at_floor and entry.median is not None:
+        remarks.append(
+            "takes no longer than an mx.eval of one element; counted as"
+            f" {1e6 * entry.median:.1f} us"
+        )
+    return remarks
+
+
 def _entry(row: Row, name: str) -> str:
     entry = row.entries.get(name)
     if entry is None or entry.impossible:
         return "-"
+    if entry.problem is None and row.faults(entry):
+        return "wrong"
     if entry.problem is not None or entry.median is None:
         return "fails"
-    return "wrong" if row.faults(entry) else _digits(1e3 * entry.median)
+    return "<" * entry.at_floor + _digits(1e3 * entry.median)
 
 
 def _memory(row: Row) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import importlib
 import json
-import math
 import os
 import signal
 import sys
@@ -24,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from mlx_convt.bench.contestants.task import (
-    Array,
     NotExpressible,
     Task,
     Variant,
@@ -44,42 +42,50 @@ class Worker:
 
     def __init__(self, contestant: ModuleType) -> None:
         self._contestant = contestant
+        self._variants: dict[int, Variant] = {}
         self._variant: Variant | None = None
 
     def hello(self) -> dict[str, Any]:
         return {}
 
     def prepare(self, **task: Any) -> dict[str, Any]:
-        """Runs all variants, keeps the quickest, saves its results.
+        """Runs all variants and saves the results of each.
 
-        A variant that fails is no loss as long as another one works.
+        One that fails is no loss as long as another one works.
         """
-        self._variant = None
-        best = math.inf
-        results: list[Array] = []
+        self.drop()
+        forms: list[dict[str, Any]] = []
         failure: Exception | None = None
         variants = iter(self._contestant.variants(load_task(**task)))
         while True:
+            index = len(forms)
+            name = f"form {index + 1}"
             try:
                 variant = next(variants)
+                name = variant.name
                 raw, seconds = first_runs(variant)
-                if seconds < best:
-                    results = variant.results(raw)
-                    best, self._variant = seconds, variant
+                results = variant.results(raw)
             except StopIteration:
                 break
             except Exception as error:  # noqa: BLE001 (others may work)
                 failure = failure or error
-        if self._variant is None:
+                forms.append({"name": name, "problem": describe(error)})
+                continue
+            self._variants[index] = variant
+            files = []
+            for number, result in enumerate(results):
+                files.append(f"result{index}_{number}.npy")
+                np.save(Path(task["folder"]) / files[-1], result)
+            forms.append({"name": name, "seconds": seconds, "files": files})
+        if not self._variants:
             raise failure or RuntimeError("no way to run this layer")
-        for index, result in enumerate(results):
-            np.save(Path(task["folder"]) / f"result{index}.npy", result)
-        return {
-            "variant": self._variant.name,
-            "seconds": best,
-            "results": len(results),
-            "fixed_cost": self._fixed_cost(),
-        }
+        return {"forms": forms}
+
+    def choose(self, form: int) -> dict[str, Any]:
+        """Keeps one of the variants for the rounds."""
+        self._variant = self._variants[form]
+        self._variants.clear()
+        return {}
 
     def run(self, calls: int, warm: bool) -> dict[str, Any]:
         """Times so many calls, after one more if `warm`."""
@@ -92,9 +98,10 @@ class Worker:
             start = time.perf_counter()
             call()
             seconds.append(time.perf_counter() - start)
-        return {"seconds": seconds}
+        return {"seconds": seconds, "fixed_cost": self._fixed_cost()}
 
     def drop(self) -> dict[str, Any]:
+        self._variants.clear()
         self._variant = None
         return {}
 
@@ -121,9 +128,9 @@ class Worker:
 
         return {"seconds": _ext.stream_seconds(read_bytes, write_bytes)}
 
-    def _fixed_cost(self) -> float:
+    def _fixed_cost(self) -> float | None:
         cost = getattr(self._contestant, "fixed_cost", None)
-        return float(cost()) if cost else 0.0
+        return float(cost()) if cost else None
 
 
 def load_task(
@@ -183,9 +190,13 @@ def answer(worker: Worker, line: str) -> dict[str, Any]:
     except NotExpressible as error:
         return {"not_expressible": str(error)}
     except Exception as error:  # noqa: BLE001, for it is the answer
-        text = " ".join(str(error).split())
-        return {"error": f"{type(error).__name__}: {text}"[:500]}
+        return {"error": describe(error)}
     return reply
+
+
+def describe(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:500]
 
 
 def die_with(parent: int) -> None:
