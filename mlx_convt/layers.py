@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,86 +111,125 @@ class Layer:
 def load(path: Path | None = None) -> list[Layer]:
     """The layers of a JSON file; without one, those of this package.
 
-    The file is a list of objects with the keys ``name``, ``source``, ``N``,
-    ``H``, ``W``, ``C_in``, ``C_out``, ``KH``, ``KW``, ``stride``, ``padding``,
-    ``output_padding``, ``dilation`` (two ints each) and ``groups``. Audio
-    layers have ``H`` of 1: MLX's gradients of ``conv_transpose1d`` can take
-    70 times as long as those of the same call in two dimensions.
+    The file is a list of objects with the keys ``name``, ``N``, ``H``, ``W``,
+    ``C_in``, ``C_out``, ``KH``, ``KW``, ``stride``, ``padding``,
+    ``output_padding``, ``dilation`` (two ints each), ``groups`` and, if you
+    like, ``source``. Audio layers have ``H`` of 1: MLX's gradients of
+    ``conv_transpose1d`` can take 70 times as long as those of the same call in
+    two dimensions.
     """
     path = path or Path(__file__).with_name("layers.json")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from error
+        raise ValueError(f"{path}: {error.strerror}.") from error
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+        raise ValueError(f"{path} is not JSON: {error}.") from error
     if not isinstance(entries, list) or not entries:
-        raise ValueError(f"{path} must hold a list of layers.")
-    layers = []
+        raise ValueError(
+            f"{path} must hold a list of layers. Got {_show(entries)}."
+        )
+    layers: list[Layer] = []
     for index, entry in enumerate(entries):
         try:
-            layers.append(_layer(entry))
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"lacks {error}" if isinstance(error, KeyError) else error
-            raise ValueError(f"{path}, layer {index}: {reason}") from error
-    if len({layer.name for layer in layers}) < len(layers):
-        raise ValueError(f"{path}: two layers have the same name.")
+            layer = _layer(entry)
+            if layer.name in (other.name for other in layers):
+                raise ValueError(
+                    "name must not be that of another layer."
+                    f" Got {_show(layer.name)}."
+                )
+        except ValueError as error:
+            name = entry.get("name") if isinstance(entry, dict) else None
+            called = f" ({name})" if name and isinstance(name, str) else ""
+            raise ValueError(
+                f"{path}, layer {index}{called}: {error}"
+            ) from error
+        layers.append(layer)
     return layers
 
 
-def _layer(entry: Mapping[str, Any]) -> Layer:
-    spatial = _ints(entry, "H", "W")
-    kernel = _ints(entry, "KH", "KW")
-    per_axis = {
-        key: _pair(entry, key, least)
-        for key, least in (
-            ("stride", 1),
-            ("padding", 0),
-            ("dilation", 1),
-            ("output_padding", 0),
-        )
-    }
-    batch, c_in, c_out, groups = _ints(entry, "N", "C_in", "C_out", "groups")
-    layer = Layer(
-        name=str(entry["name"]),
-        source=str(entry["source"]),
-        batch=batch,
-        spatial=spatial,
-        in_channels=c_in,
-        out_channels=c_out,
-        kernel=kernel,
-        groups=groups,
-        **per_axis,
-    )
+_SIZES = ("N", "H", "W", "C_in", "C_out", "KH", "KW", "groups")
+_PAIRS = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+_REQUIRED = ("name", *_SIZES, *_PAIRS)
+_OPTIONAL = ("source",)
+
+# Dimensions of MLX's arrays are 32-bit integers.
+_MOST = 2**31 - 1
+
+
+def _layer(entry: Any) -> Layer:
+    if type(entry) is not dict:
+        raise ValueError(f"a layer must be an object. Got {_show(entry)}.")
+    for key in _REQUIRED:
+        if key not in entry:
+            raise ValueError(
+                f"{key} is missing; required are {', '.join(_REQUIRED)}."
+            )
+    for key, value in entry.items():
+        _check(key, value)
+    sizes = {key: entry[key] for key in _SIZES}
+    groups, c_in, c_out = (sizes[key] for key in ("groups", "C_in", "C_out"))
     if c_in % groups or c_out % groups:
         raise ValueError(
             f"groups must divide C_in and C_out. Got {groups}, {c_in}, {c_out}."
         )
-    if min(layer.output_shape) < 1:
+    pairs = {key: tuple(entry[key]) for key in _PAIRS}
+    extra, stride = pairs["output_padding"], pairs["stride"]
+    dilation = pairs["dilation"]
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
         raise ValueError(
-            f"the output must not be empty. Got {layer.output_shape}."
+            "output_padding must be smaller than stride or dilation. Got"
+            f" {list(extra)}, {list(stride)}, {list(dilation)}."
+        )
+    layer = Layer(
+        name=entry["name"],
+        source=entry.get("source", ""),
+        batch=sizes["N"],
+        spatial=(sizes["H"], sizes["W"]),
+        in_channels=c_in,
+        out_channels=c_out,
+        kernel=(sizes["KH"], sizes["KW"]),
+        groups=groups,
+        **pairs,
+    )
+    out = list(layer.output_shape[1:-1])
+    if not all(1 <= size <= _MOST for size in out):
+        raise ValueError(
+            f"the output must have from 1 to {_MOST} pixels per axis. Got {out}."
         )
     return layer
 
 
-def _ints(entry: Mapping[str, Any], *keys: str) -> tuple[int, ...]:
-    return _checked([entry[key] for key in keys], ", ".join(keys), 1)
+def _check(key: str, value: Any) -> None:
+    """Whether the value of a key has the right type and range."""
+    if key in ("name", "source"):
+        rule = "must be a text"
+        ok = isinstance(value, str) and (key != "name" or value != "")
+        if key == "name":
+            rule += " that is not empty"
+    elif key in _SIZES:
+        rule = f"must be an int from 1 to {_MOST}"
+        ok = _is_int(value, 1)
+    elif key in _PAIRS:
+        least = _PAIRS[key]
+        rule = f"must be a list of two ints from {least} to {_MOST}"
+        ok = isinstance(value, list) and len(value) == 2
+        ok = ok and all(_is_int(one, least) for one in value)
+    else:
+        rule = f"is not one of {', '.join((*_REQUIRED, *_OPTIONAL))}"
+        ok = False
+    if not ok:
+        raise ValueError(f"{key} {rule}. Got {_show(value)}.")
 
 
-def _pair(entry: Mapping[str, Any], key: str, least: int) -> tuple[int, ...]:
-    values = list(entry[key])
-    if len(values) != 2:
-        raise ValueError(f"{key} must be two ints. Got {entry[key]}.")
-    return _checked(values, key, least)
+def _is_int(value: Any, least: int) -> bool:
+    return type(value) is int and least <= value <= _MOST
 
 
-def _checked(values: Iterable[Any], what: str, least: int) -> tuple[int, ...]:
-    values = tuple(values)
-    if not all(type(v) is int and v >= least for v in values):
-        raise ValueError(
-            f"{what} must be ints of at least {least}. Got {values}."
-        )
-    return values
+def _show(value: Any) -> str:
+    """As in the file, or its beginning."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _by(values: tuple[int, ...]) -> str:

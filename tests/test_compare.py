@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -69,30 +68,127 @@ def test_slow_calls_run_once_and_fast_ones_often(monkeypatch):
     assert "".join(order) == "ababab"
 
 
+LAYER = {
+    "name": "small",
+    **dict.fromkeys(("N", "H", "W", "C_in", "C_out", "KH", "KW", "groups"), 2),
+    **{key: [1, 2] for key in ("stride", "dilation")},
+    **{key: [0, 1] for key in ("padding", "output_padding")},
+}
+
+
+def test_a_layer_needs_no_source(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps([LAYER, {**LAYER, "name": "b", "source": "c"}]))
+    assert [layer.source for layer in layers.load(path)] == ["", "c"]
+
+
+INT = "must be an int from 1 to 2147483647. Got "
+PAIR = "must be a list of two ints from {} to 2147483647. Got "
+REQUIRED = (
+    "name, N, H, W, C_in, C_out, KH, KW, groups, stride, padding,"
+    " output_padding, dilation"
+)
+BAD_LAYERS = [
+    ({"N": None}, "N " + INT + "null."),
+    ({"KH": 0}, "KH " + INT + "0."),
+    ({"C_in": True}, "C_in " + INT + "true."),
+    ({"H": 1.5}, "H " + INT + "1.5."),
+    ({"W": "4"}, "W " + INT + '"4".'),
+    ({"N": 2**31}, "N " + INT + "2147483648."),
+    ({"groups": [1, 2]}, "groups " + INT + "[1, 2]."),
+    ({"stride": 2}, "stride " + PAIR.format(1) + "2."),
+    ({"stride": []}, "stride " + PAIR.format(1) + "[]."),
+    ({"stride": None}, "stride " + PAIR.format(1) + "null."),
+    ({"dilation": [0, 1]}, "dilation " + PAIR.format(1) + "[0, 1]."),
+    ({"padding": [-1, 0]}, "padding " + PAIR.format(0) + "[-1, 0]."),
+    ({"padding": "11"}, "padding " + PAIR.format(0) + '"11".'),
+    (
+        {"padding": list(range(99))},
+        "padding " + PAIR.format(0) + f"{json.dumps(list(range(99)))[:57]}....",
+    ),
+    (
+        {"strides": [2, 2]},
+        f"strides is not one of {REQUIRED}, source. Got [2, 2].",
+    ),
+    ({"source": 3}, "source must be a text. Got 3."),
+    ({"name": ""}, 'name must be a text that is not empty. Got "".'),
+    ({"name": 3}, "name must be a text that is not empty. Got 3."),
+    ({"groups": 4}, "groups must divide C_in and C_out. Got 4, 2, 2."),
+    (
+        {"output_padding": [1, 0]},
+        (
+            "output_padding must be smaller than stride or dilation. Got [1, 0],"
+            " [1, 2], [1, 2]."
+        ),
+    ),
+    (
+        {"padding": [9, 0]},
+        (
+            "the output must have from 1 to 2147483647 pixels per axis. Got"
+            " [-15, 6]."
+        ),
+    ),
+    (
+        {"stride": [2**31 - 1, 2], "H": 3},
+        (
+            "the output must have from 1 to 2147483647 pixels per axis. Got"
+            " [4294967296, 4]."
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_LAYERS)
+def test_bad_layers(change, message, tmp_path):
+    path = tmp_path / "bad.json"
+    bad = {**LAYER, **change}
+    path.write_text(json.dumps([{**LAYER, "name": "good"}, bad]))
+    with pytest.raises(ValueError) as error:
+        layers.load(path)
+    called = " (small)" if bad["name"] == "small" else ""
+    assert str(error.value) == f"{path}, layer 1{called}: {message}"
+
+
+@pytest.mark.parametrize("key", [key for key in LAYER if key != "name"])
+def test_missing_keys(key, tmp_path):
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps([{k: v for k, v in LAYER.items() if k != key}]))
+    with pytest.raises(ValueError) as error:
+        layers.load(path)
+    assert str(error.value) == (
+        f"{path}, layer 0 (small): {key} is missing; required are {REQUIRED}."
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not JSON"),
-        ("[]", "must hold a list of layers"),
-        ('[{"name": "x"}]', "layer 0: lacks 'H'"),
-        ("[3]", "layer 0: "),
+        ("{", " is not JSON: Expecting property name enclosed in double"),
+        ("\xff", " is not JSON: 'utf-8' codec can't decode byte 0xff in"),
+        ("[]", " must hold a list of layers. Got []."),
+        ("{}", " must hold a list of layers. Got {}."),
+        ("[3]", ", layer 0: a layer must be an object. Got 3."),
+        ("[[]]", ", layer 0: a layer must be an object. Got []."),
+        ('[{"H": 3}]', f", layer 0: name is missing; required are {REQUIRED}."),
     ],
 )
 def test_bad_files(text, message, tmp_path):
     path = tmp_path / "bad.json"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(ValueError) as error:
         layers.load(path)
-    assert message in str(error.value)
+    assert str(error.value).startswith(f"{path}{message}")
 
 
 def test_names_must_differ(tmp_path):
-    packaged = Path(layers.__file__).with_name("layers.json")
     path = tmp_path / "twice.json"
-    path.write_text(json.dumps(2 * json.loads(packaged.read_text())))
+    path.write_text(json.dumps([LAYER, LAYER]))
     with pytest.raises(ValueError) as error:
         layers.load(path)
-    assert "two layers have the same name." in str(error.value)
+    assert str(error.value) == (
+        f"{path}, layer 1 (small): name must not be that of another layer."
+        ' Got "small".'
+    )
 
 
 @pytest.mark.parametrize("groups", [1, 2, 8])

@@ -93,7 +93,8 @@ def list_layers(layers: Sequence[Layer]) -> None:
         arguments = ", ".join(f"{k}={v}" for k, v in layer.arguments.items())
         print(f"{layer.name}: {layer.label}, {layer.flops / 1e9:.3f} GFLOP")
         print(f"    {arguments}")
-        print(f"    {layer.source}")
+        if layer.source:
+            print(f"    {layer.source}")
 
 
 def write_json(target: str, text: str) -> None:
