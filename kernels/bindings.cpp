@@ -5,8 +5,10 @@
 #include <nanobind/stl/vector.h>
 
 #include "cpu/algorithms.h"
+#include "cpu/blas.h"
 #include "cpu/eval.h"
 #include "cpu/isa/kernels.h"
+#include "cpu/isa/select.h"
 #include "cpu/machine_peak.h"
 #include "cpu/thread_pool.h"
 #include "mlx/version.h"
@@ -153,6 +155,20 @@ NB_MODULE(_ext, m) {
       "Whether an algorithm can run a contraction of this call.");
   m.def("num_threads", &cpu::num_threads);
   m.def("instruction_set", [] { return std::string(cpu::instruction_set()); });
+  m.def(
+      "instruction_sets",
+      [] {
+        std::vector<std::string> names;
+        for (auto* set : cpu::supported_sets()) {
+          names.push_back(set->name);
+        }
+        return names;
+      },
+      "Names of those that this processor can run, best first.");
+  m.def(
+      "blas_why_not",
+      &cpu::blas_why_not,
+      "What `blas` is missing; empty where it has a CBLAS.");
 
   m.def(
       "peak_flops",

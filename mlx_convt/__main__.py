@@ -1,4 +1,4 @@
-"""``python -m mlx_convt``: the comparison, or else the benchmark."""
+"""``python -m mlx_convt``: the comparison, or else ``bench`` or ``info``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ def main(arguments: Sequence[str]) -> int:
         from mlx_convt.bench import cli as bench
 
         return bench.main(arguments[1:])
+    if arguments[:1] == ["info"]:
+        from mlx_convt import info
+
+        return info.main(arguments[1:])
     from mlx_convt.compare import cli as compare
 
     return compare.main(arguments[arguments[:1] == ["compare"] :])

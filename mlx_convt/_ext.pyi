@@ -70,6 +70,12 @@ def eligible(
 
 def num_threads() -> int: ...
 def instruction_set() -> str: ...
+def instruction_sets() -> list[str]:
+    """Names of those that this processor can run, best first."""
+
+def blas_why_not() -> str:
+    """What `blas` is missing; empty where it has a CBLAS."""
+
 def peak_flops(float64: bool = ...) -> float:
     """
     Multiplications and additions per second of fused multiply-adds in

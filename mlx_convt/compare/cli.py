@@ -101,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
         " built-in is not too slow, in about a minute.",
         epilog="Exit status: 0 if all results of mlx_convt are right, 1 if"
         " not, 2 for wrong options. `python -m mlx_convt bench` is the"
-        " benchmark against other libraries.",
+        " benchmark against other libraries, `python -m mlx_convt info` says"
+        " what a report of a bug should.",
     )
     shared.add_options(parser)
     parser.add_argument(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import mlx.core as mx
+import numpy as np
 
 import mlx_convt
 from mlx_convt import _ext
@@ -26,6 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--quick", action="store_true", help="a few small layers, in seconds"
     )
+    parser.add_argument("--version", action="version", version=_versions())
     parser.add_argument(
         "--list", action="store_true", help="describe the layers and stop"
     )
@@ -78,6 +82,9 @@ def check_files(options: argparse.Namespace) -> None:
 
 def check_environment() -> None:
     """Raises what the package's environment variables would raise later."""
+    missing = _ext.blas_why_not()
+    if missing and os.environ.get("MLX_CONVT_BLAS"):
+        raise ValueError(f"[mlx_convt] {missing}.")
     try:
         _ext.num_threads()
         _ext.instruction_set()
@@ -86,6 +93,13 @@ def check_environment() -> None:
         mlx_convt.conv_transpose1d(one, one, stream=mx.cpu)
     except (RuntimeError, ValueError) as error:
         raise ValueError(str(error)) from error
+
+
+def _versions() -> str:
+    return (
+        f"mlx_convt {mlx_convt.__version__}, MLX {_ext.built_for_mlx}, Python"
+        f" {platform.python_version()}, NumPy {np.__version__}"
+    )
 
 
 def list_layers(layers: Sequence[Layer]) -> None:

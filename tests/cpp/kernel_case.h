@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "check.h"
-#include "instruction_set_list.h"
+#include "cpu/isa/select.h"
 #include "numbers.h"
 
 namespace test {

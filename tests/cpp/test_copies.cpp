@@ -211,7 +211,7 @@ TEST(sixteen_bit_formats_are_widened_and_rounded_exactly) {
   CHECK_EQUAL(encode<BFloat>(-2.0).bits, 0xc000);
   CHECK_EQUAL(encode<BFloat>(1 + 0x1p-8).bits, 0x3f80);
   CHECK_EQUAL(encode<BFloat>(1 + 0x3p-8).bits, 0x3f82);
-  for (auto* set : instruction_sets()) {
+  for (auto* set : supported_sets()) {
     Note note(set->name);
     check_widen(set->copy_f16);
     check_widen(set->copy_bf16);
@@ -223,7 +223,7 @@ TEST(sixteen_bit_formats_are_widened_and_rounded_exactly) {
 }
 
 TEST(conversions_stay_in_their_buffers) {
-  for (auto* set : instruction_sets()) {
+  for (auto* set : supported_sets()) {
     Note note(set->name);
     check_lengths(set->copy_f32);
     check_lengths(set->copy_f16);
@@ -233,7 +233,7 @@ TEST(conversions_stay_in_their_buffers) {
 }
 
 TEST(gathered_rows_stay_in_the_source_and_the_panel) {
-  for (auto* set : instruction_sets()) {
+  for (auto* set : supported_sets()) {
     Note note(set->name);
     check_gather(set->copy_f32, set->f32.lanes);
     check_gather(set->copy_f16, set->f32.lanes);
@@ -243,7 +243,7 @@ TEST(gathered_rows_stay_in_the_source_and_the_panel) {
 }
 
 TEST(transposed_rows_stay_in_the_matrix) {
-  for (auto* set : instruction_sets()) {
+  for (auto* set : supported_sets()) {
     Note note(set->name);
     check_transpose(set->copy_f32, set->f32.lanes);
     check_transpose(set->copy_f16, set->f32.lanes);

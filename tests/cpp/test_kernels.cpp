@@ -184,7 +184,7 @@ void check_dot(const Kernels<T>& kernels) {
 }
 
 TEST(tiles_match_plain_loops) {
-  for (auto* set : instruction_sets()) {
+  for (auto* set : supported_sets()) {
     Note note(set->name);
     check_tile(set->f32);
     check_tile(set->f64);
@@ -196,7 +196,7 @@ TEST(tiles_match_plain_loops) {
 }
 
 TEST(dots_match_plain_loops) {
-  for (auto* set : instruction_sets()) {
+  for (auto* set : supported_sets()) {
     Note note(set->name);
     check_dot(set->f32);
     check_dot(set->f64);

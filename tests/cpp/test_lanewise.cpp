@@ -191,7 +191,7 @@ void check_interleave(const Kernels<T>& kernels) {
 
 template <typename F>
 void for_each_table(const F& f) {
-  for (auto* set : instruction_sets()) {
+  for (auto* set : supported_sets()) {
     Note note(set->name);
     f(set->f32);
     f(set->f64);

@@ -16,9 +16,8 @@ bool has_avx512() {
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
-const InstructionSet& active() {
-  static const InstructionSet& set = select({&kAvx512, &kAvx2, &kBaseline});
-  return set;
+std::vector<const InstructionSet*> built_sets() {
+  return {&kAvx512, &kAvx2, &kBaseline};
 }
 
 } // namespace mlx_convt::cpu

@@ -12,13 +12,16 @@ bool has_baseline() {
   return true;
 }
 
-const InstructionSet& select(const std::vector<const InstructionSet*>& sets) {
+std::vector<const InstructionSet*> supported_sets() {
+  auto sets = built_sets();
+  std::erase_if(sets, [](auto* set) { return !set->is_supported(); });
+  return sets;
+}
+
+const InstructionSet& select() {
   const char* forced = std::getenv("MLX_CONVT_INSTRUCTION_SET");
   std::string names;
-  for (auto* set : sets) {
-    if (!set->is_supported()) {
-      continue;
-    }
+  for (auto* set : supported_sets()) {
     if (!forced || !*forced || std::string(forced) == set->name) {
       return *set;
     }
@@ -27,6 +30,11 @@ const InstructionSet& select(const std::vector<const InstructionSet*>& sets) {
   throw std::runtime_error(
       "[mlx_convt] MLX_CONVT_INSTRUCTION_SET must be one of " + names +
       " on this processor. Got " + forced + ".");
+}
+
+const InstructionSet& active() {
+  static const InstructionSet& set = select();
+  return set;
 }
 
 const char* instruction_set() {
