@@ -25,9 +25,16 @@ def main(arguments: Sequence[str]) -> int:
 
 def run() -> int:
     """Ends quietly when whoever reads the output has had enough."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed from the start
+            null = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, null)
     try:
-        status = main(sys.argv[1:])
-        sys.stdout.flush()
+        try:
+            status = main(sys.argv[1:])
+        finally:
+            # Of --help too, which ends by SystemExit.
+            sys.stdout.flush()
     except BrokenPipeError:
         # Nothing is left to be flushed to at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
