@@ -138,7 +138,8 @@ _NOTES = (
     "bound (by) its arithmetic (c) or moving each array once (m). Ratios say",
     "how many times as fast ours is. Extra MiB: peak memory beyond operands",
     "and results, of what packed weights and 4 MiB per thread would allow.",
-    "A result that is wrong (wrong) does not count.",
+    "A result that is wrong (wrong) does not count; a time marked < is at most",
+    "that, and lost in what was subtracted.",
 )
 
 
