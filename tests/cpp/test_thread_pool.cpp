@@ -15,16 +15,13 @@
 #include <thread>
 #include <vector>
 
-#ifdef __linux__
-#include <sched.h>
-#endif
-
+#include "affinity.h"
 #include "check.h"
-#include "cpu/processors.h"
 
 namespace {
 
 using namespace mlx_convt::cpu;
+using namespace test;
 
 constexpr double kMuchWork = 1e9;
 constexpr double kSomeWork = 1e5; // not worth a wake-up
@@ -136,28 +133,6 @@ TEST(idle_helpers_fall_asleep) {
 }
 
 #ifdef __linux__
-// Where a thread may run; 0 is the caller.
-std::set<int> processors(pid_t thread = 0) {
-  cpu_set_t set;
-  sched_getaffinity(thread, sizeof(set), &set);
-  std::set<int> result;
-  for (int i = 0; i < CPU_SETSIZE; ++i) {
-    if (CPU_ISSET(i, &set)) {
-      result.insert(i);
-    }
-  }
-  return result;
-}
-
-void let_run_on(const std::set<int>& processors, pid_t thread = 0) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  for (int i : processors) {
-    CPU_SET(i, &set);
-  }
-  sched_setaffinity(thread, sizeof(set), &set);
-}
-
 // Lets the only helper fall asleep on the processor of the caller, free to run
 // where that may, and then runs `job` on it. False if the caller moved.
 bool met_on_one_processor(pid_t& helper, const std::function<void()>& job) {
@@ -211,60 +186,6 @@ TEST(where_a_helper_may_run_is_for_others_to_say) {
     CHECK(processors(helper) == here);
     let_run_on(all, helper);
   }
-}
-
-TEST(a_detour_follows_what_the_caller_may_use) {
-  auto all = processors();
-  if (all.size() < 2) {
-    return;
-  }
-  int first = *all.begin();
-  int last = *all.rbegin();
-  std::atomic<pid_t> id = 0;
-  std::atomic<bool> is_done = false;
-  std::thread thread([&] {
-    id = gettid();
-    is_done.wait(false);
-  });
-  while (!id) {
-    std::this_thread::yield();
-  }
-  auto but = [&](int processor) {
-    auto set = all;
-    set.erase(processor);
-    return set;
-  };
-  Detour detour;
-  CHECK(!detour.is_out_of_date(first));
-  detour.begin(thread, first);
-  CHECK(processors(id) == but(first));
-  CHECK(!detour.is_out_of_date(first) && detour.is_out_of_date(last));
-  detour.begin(thread, last);
-  CHECK(processors(id) == but(last));
-
-  // Fewer processors, then none but the caller's, then all of them again.
-  let_run_on(but(first));
-  CHECK(detour.is_out_of_date(last));
-  detour.begin(thread, last);
-  auto expected = but(last);
-  if (all.size() > 2) {
-    expected.erase(first);
-  }
-  CHECK(processors(id) == expected);
-  let_run_on({first});
-  detour.begin(thread, first);
-  let_run_on(all);
-  detour.begin(thread, first);
-  CHECK(processors(id) == but(first));
-
-  // Somebody else's word.
-  let_run_on({first}, id);
-  detour.begin(thread, first);
-  CHECK(processors(id) == std::set{first});
-  CHECK(!detour.is_out_of_date(last));
-  is_done = true;
-  is_done.notify_one();
-  thread.join();
 }
 #endif
 
