@@ -84,6 +84,30 @@ def test_results_are_rounded_once(contraction, dtype, algorithm):
         assert_equal(actual, rounded, dtype, geometry)
 
 
+@pytest.mark.parametrize("contraction", CONTRACTIONS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_sums_of_small_bfloat16(contraction, algorithm):
+    """Subnormal operands and sums count, whatever multiplies them."""
+    for geometry in GEOMETRIES:
+        if not eligible(algorithm, contraction, geometry, "bfloat16"):
+            continue
+        operands = draw_operands(contraction, geometry, "bfloat16", 32)
+        exact = oracle(contraction, geometry, *map(to_numpy, operands))
+        # Of the operands: integers times these are exact, and so are sums.
+        for powers in ((-130, 20), (20, -131), (-66, -70), (-62, -62), (-9, 9)):
+            scaled = (
+                to_mlx(to_numpy(operand) * 2.0**power, "bfloat16")
+                for operand, power in zip(operands, powers, strict=True)
+            )
+            expected = to_mlx(exact * 2.0 ** sum(powers), "float32")
+            assert_equal(
+                contract(contraction, geometry, *scaled, algorithm),
+                to_numpy(expected.astype(mx.bfloat16)),
+                "bfloat16",
+                (geometry, powers),
+            )
+
+
 @pytest.mark.parametrize("dtype", HALF)
 def test_bias_gradient_sums_in_float32(dtype):
     # One by one, in 16 bits, such a sum stops growing at 2048 or 256.

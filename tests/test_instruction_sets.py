@@ -36,7 +36,7 @@ def test_the_best_is_the_default():
     assert names()[-1] == "baseline"
 
 
-@pytest.mark.parametrize("name", ["avx2", "baseline"])
+@pytest.mark.parametrize("name", ["avx512", "avx2", "baseline"])
 def test_exact(name):
     if name not in names()[1:]:
         pytest.skip("this machine lacks it, or has nothing better")

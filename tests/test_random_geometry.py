@@ -6,6 +6,8 @@ condition. Broadcast operands repeat one product, so roundings need not cancel.
 The result then rounds once more, to its own dtype.
 """
 
+from dataclasses import replace
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -116,6 +118,46 @@ def random_case(seed):
     return geometry, arrays, together, str(algorithm)
 
 
+def joined_condition(contraction, geometry, first, second):
+    """The condition of sums whose taps are joined.
+
+    Per axis, of d0 g0 + d1 g1 they make (d0 - d1) g0 + d1 (g0 + g1): d1 meets
+    the other tap's weight twice more, so the largest weight of all taps thrice
+    bounds all of them. In a weight gradient g is the input at two positions of
+    a cell; the last cell of an odd map is completed.
+    """
+    if contraction != "weight_grad":
+        operands = dict(
+            zip(OPERANDS[contraction], (first, second), strict=True)
+        )
+        weight = np.abs(operands["weight"])
+        taps = tuple(range(1, weight.ndim - 1))
+        largest = weight.max(taps, keepdims=True)
+        operands["weight"] = np.broadcast_to(largest, weight.shape)
+        return 3**geometry.rank * oracle(
+            contraction, geometry, *map(np.abs, operands.values())
+        )
+    inputs, cotangent = first, second
+    even = tuple(n + n % 2 for n in geometry.spatial)
+    whole = replace(geometry, spatial=even)
+    inputs, cotangent = np.abs(inputs), np.abs(cotangent)
+
+    def completed(array, shape):
+        return np.pad(
+            array, [(0, n - m) for m, n in zip(array.shape, shape, strict=True)]
+        )
+
+    inputs = completed(inputs, whole.shape("input"))
+    for axis, size in enumerate(even, 1):
+        cells = np.maximum(
+            inputs.take(range(0, size, 2), axis),
+            inputs.take(range(1, size, 2), axis),
+        )
+        inputs = cells.repeat(2, axis)
+    cotangent = completed(cotangent, whole.shape("output_grad"))
+    return 3**geometry.rank * oracle("weight_grad", whole, inputs, cotangent)
+
+
 def check(seed):
     geometry, arrays, together, algorithm = random_case(seed)
     accumulated = "float64" if together == "float64" else "float32"
@@ -142,6 +184,9 @@ def check(seed):
         roundings = geometry.terms(contraction) + 1
         if accumulated == "float64":
             roundings *= 2  # the reference rounds just as often
+        if algorithm == "winograd":
+            condition = joined_condition(contraction, geometry, *operands)
+            roundings += 6 * geometry.rank  # of sums before and after
         bound = (
             unit_roundoff(accumulated) * roundings * condition
             + unit_roundoff(dtype) * np.abs(expected)

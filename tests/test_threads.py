@@ -19,6 +19,7 @@ from helpers import (
 # Large enough for several threads; the last ones sum over many positions.
 GEOMETRIES = {
     "wide": make_geometry((33, 31), 4, 48, 40, batch=2, stride=2, padding=1),
+    "joined taps": make_geometry((36, 34), 4, 48, 64, stride=2, padding=1),
     "few rows": make_geometry((4, 4), 4, 256, 384, stride=2, padding=1),
     "groups": make_geometry(
         (24, 26), 3, 24, 36, batch=2, stride=2, padding=1, groups=4

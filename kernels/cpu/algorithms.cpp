@@ -8,6 +8,7 @@
 #include "polyphase.h"
 #include "reference.h"
 #include "strip.h"
+#include "winograd.h"
 
 namespace mlx_convt::cpu {
 namespace {
@@ -28,6 +29,7 @@ std::span<const Algorithm> algorithms() {
        blas_algorithm_why_not,
        [](const Problem&) { return blas_is_preferred(); },
        run_blas},
+      {"winograd", winograd_why_not, winograd_suits, run_winograd},
       {"polyphase", polyphase_why_not, always, run_polyphase},
       {"reference",
        [](const Problem&) { return std::string(); },

@@ -47,7 +47,8 @@ RunTarget run_target(
 
 template <typename S, template <typename> class Method>
 class Correlation {
-  using T = Acc<S>;
+  using T = Sum<S>;
+  using E = Element<S>;
 
  public:
   Correlation(const Problem& problem, const Buffers& buffers, const Plan& plan)
@@ -60,13 +61,13 @@ class Correlation {
             is_output_},
         source_(
             static_cast<const S*>(is_output_ ? buffers.first : buffers.second)),
-        bias_(static_cast<const S*>(buffers.bias)),
-        result_(static_cast<S*>(buffers.result)),
+        bias_(static_cast<const E*>(buffers.bias)),
+        result_(static_cast<E*>(buffers.result)),
         method_(weights_, plan_),
         is_large_(
             (is_output_ ? g_.out_pixels() * g_.c_out
                         : g_.in_pixels() * g_.c_in) *
-                g_.batch * static_cast<int64_t>(sizeof(S)) >=
+                g_.batch * static_cast<int64_t>(sizeof(E)) >=
             kLargeResult) {}
 
   void run() {
@@ -85,6 +86,10 @@ class Correlation {
     parallel_for(static_cast<int64_t>(units.size()), work, [&](int64_t i) {
       run_unit(units[i]);
     });
+  }
+
+  const Method<S>& method() const {
+    return method_;
   }
 
  private:
@@ -121,10 +126,10 @@ class Correlation {
         live.push_back(some.live_taps());
       }
     }
-    auto* panel = scratch<T>(Slot::PanelA, unit.rows * kPitch<T>);
+    auto* panel = scratch<Acc<S>>(Slot::PanelA, unit.rows * kPitch<Acc<S>>);
     const T* init = initial_sums(unit);
     // Not to sums in scratch memory, which are read next.
-    bool streams = chunks.size() == 1 && is_large_ && std::is_same_v<S, T> &&
+    bool streams = chunks.size() == 1 && is_large_ && std::is_same_v<E, T> &&
         Method<S>::kWritesAnywhere;
     for (auto& pieces : chunks) {
       gather(panel, source, phase, block, pieces);
@@ -176,7 +181,7 @@ class Correlation {
       for (int64_t r = 0; r < run.count; ++r) {
         int64_t element = target.element + r * target.step;
         int64_t x = target.x + r * target.x_step;
-        if constexpr (std::is_same_v<S, T> && Method<S>::kWritesAnywhere) {
+        if constexpr (std::is_same_v<E, T> && Method<S>::kWritesAnywhere) {
           if (x >= 0 && x + axis.fold <= axis.dest_extent) {
             *rows++ = result_ + element + unit.column;
             sums += unit.columns;
@@ -204,7 +209,7 @@ class Correlation {
     for (int64_t j = 0; bias_ && j < unit.columns; ++j) {
       int64_t channel =
           unit.group * g_.group_out() + (unit.column + j) % g_.group_out();
-      copies<S>().widen(init + j, bias_ + channel, 1);
+      copies<E>().widen(init + j, bias_ + channel, 1);
     }
     return init;
   }
@@ -214,8 +219,8 @@ class Correlation {
   bool is_output_;
   WeightMatrices<S> weights_;
   const S* source_;
-  const S* bias_;
-  S* result_;
+  const E* bias_;
+  E* result_;
   Method<S> method_;
   bool is_large_;
 };

@@ -81,6 +81,14 @@ bool fold_suits(const Problem& problem) {
   return folded <= 1.05 * split;
 }
 
+bool multiplies_pairs(const Problem& problem) {
+  auto& g = problem.geometry;
+  bool is_output = problem.contraction == Contraction::Output;
+  return problem.scalar == Scalar::BF16 && kernels<BFloatPair>().tile &&
+      problem.contraction != Contraction::WeightGrad &&
+      (is_output ? g.group_in() : g.group_out()) % 2 == 0;
+}
+
 double tile_cycles(const Problem& problem) {
   auto shape = shape_of(problem);
   double fold = fold_suits(problem) ? double(problem.geometry.stride[2]) : 1;
@@ -91,8 +99,13 @@ double tile_cycles(const Problem& problem) {
   bool is_output = problem.contraction == Contraction::Output;
   bool once = shape.rows <= TileMethod<float>::kMostRowsAlone;
   double pack = is_output ? 0.4 : once ? 0.2 : 0.3;
-  return shape.panel_values() * (per_value + kGather / fold) +
+  double cycles = shape.panel_values() * (per_value + kGather / fold) +
       shape.weights() * pack;
+  if (multiplies_pairs(problem)) {
+    // Beside its products a row takes some 40 cycles.
+    return cycles / 2 + 40 * shape.groups * shape.phases * shape.rows / fold;
+  }
+  return cycles;
 }
 
 double dot_cycles(const Problem& problem) {

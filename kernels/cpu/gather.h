@@ -28,7 +28,7 @@ namespace detail {
 template <typename T>
 void zero(T* panel, int64_t rows, int64_t columns) {
   for (int64_t r = 0; r < rows; ++r) {
-    std::fill_n(panel + r * kPitch<T>, columns, T(0));
+    std::fill_n(panel + r * kPitch<T>, columns, T{});
   }
 }
 
@@ -99,7 +99,7 @@ void gather_run(
     int64_t lo = std::clamp<int64_t>(-x, 0, piece.taps);
     int64_t hi = std::clamp<int64_t>(width - x, lo, piece.taps);
     auto* to = panel + row * kPitch<Acc<S>>;
-    std::fill_n(to, columns, Acc<S>(0));
+    std::fill_n(to, columns, Acc<S>{});
     if (hi > lo) {
       const S* from = at(x + lo) + (run.across_images ? row * row_step : 0);
       copy.widen(to + lo * piece.channels, from, (hi - lo) * piece.channels);

@@ -54,6 +54,21 @@ std::vector<AxisPlan> folded_output_axis(const Geometry& g, int axis) {
        output_taps(g, axis, -overhang)}};
 }
 
+// The phases of the folded axis one by one.
+std::vector<AxisPlan> aligned_output_axis(const Geometry& g, int axis) {
+  auto folded = folded_output_axis(g, axis)[0];
+  std::vector<AxisPlan> phases;
+  for (int64_t f = 0; f < folded.fold; ++f) {
+    phases.push_back(folded);
+    phases.back().fold = 1;
+    phases.back().dest_first += f;
+    for (auto& tap : phases.back().taps) {
+      tap.kernel += f;
+    }
+  }
+  return phases;
+}
+
 // How many taps [first, last) meet the source for some coordinate in
 // [least, most]; the taps' offsets ascend.
 void live_range(
@@ -94,9 +109,23 @@ Plan output_plan(const Geometry& g, bool fold_width) {
       g.batch};
 }
 
+Plan aligned_output_plan(const Geometry& g, bool fold_width) {
+  auto plan = output_plan(g, fold_width);
+  for (int a = 0; a < kAxes - 1; ++a) {
+    if (aligns(g, a)) {
+      plan.axes[a] = aligned_output_axis(g, a);
+    }
+  }
+  return plan;
+}
+
+bool aligns(const Geometry& g, int axis) {
+  return g.stride[axis] > 1 && g.dilation[axis] == 1 &&
+      g.kernel[axis] % g.stride[axis] == 0;
+}
+
 bool folds_exactly(const Geometry& g) {
-  return g.stride[2] > 1 && g.dilation[2] == 1 &&
-      g.kernel[2] % g.stride[2] == 0 && g.groups == 1;
+  return aligns(g, 2) && g.groups == 1;
 }
 
 Plan input_grad_plan(const Geometry& g) {
@@ -126,6 +155,29 @@ Plan identity_plan(const Geometry& g) {
     plan.axes[axis] = {{in, 0, 1, in, 1, in, 1, {{0, 0}}}};
   }
   return plan;
+}
+
+double live_share(const Plan& plan) {
+  double live = 1;
+  double all = 1;
+  for (auto& axes : plan.axes) {
+    double live_of_axis = 0;
+    double all_of_axis = 0;
+    for (auto& axis : axes) {
+      for (auto& tap : axis.taps) {
+        int64_t first = divide_up(-tap.offset, axis.source_step);
+        int64_t last =
+            divide_up(axis.source_extent - tap.offset, axis.source_step);
+        first = std::clamp<int64_t>(first, 0, axis.positions);
+        last = std::clamp<int64_t>(last, first, axis.positions);
+        live_of_axis += static_cast<double>(last - first);
+        all_of_axis += static_cast<double>(axis.positions);
+      }
+    }
+    live *= live_of_axis;
+    all *= all_of_axis;
+  }
+  return all > 0 ? live / all : 0;
 }
 
 RowBlock::RowBlock(const Phase& phase, int64_t first, int64_t count)

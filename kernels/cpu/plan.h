@@ -22,7 +22,7 @@ struct Tap {
 // One phase on one axis.
 struct AxisPlan {
   int64_t positions;
-  int64_t dest_first; // may be negative where `fold` > 1
+  int64_t dest_first; // may be negative where `fold` > 1 or phases are aligned
   int64_t dest_step;
   int64_t dest_extent;
   int64_t source_step;
@@ -94,6 +94,14 @@ struct Plan {
 // into the columns; only where folds_exactly().
 Plan output_plan(const Geometry& geometry, bool fold_width);
 
+// The same with the phases of the first two axes shifted so that all of an
+// axis have their taps at the same source pixels; where aligns(). The first and
+// the last position of such an axis may lie outside of the result.
+Plan aligned_output_plan(const Geometry& geometry, bool fold_width);
+
+// The phases of an axis have the same number of taps at neighbouring pixels.
+bool aligns(const Geometry& geometry, int axis);
+
 // Every phase of the last axis has its taps at the same source pixels, so
 // that folding them multiplies no inserted zero.
 bool folds_exactly(const Geometry& geometry);
@@ -103,6 +111,10 @@ Plan input_grad_plan(const Geometry& geometry);
 
 // Input positions as their own source: one tap, nothing else.
 Plan identity_plan(const Geometry& geometry);
+
+// Of all pairs of a position and a tap, the share whose source pixel exists. On
+// small maps many taps hang over the edge, and direct sums leave them out.
+double live_share(const Plan& plan);
 
 // A stretch of rows whose source pixels are evenly spaced: neighbours along
 // the last axis, or one position in neighbouring images.

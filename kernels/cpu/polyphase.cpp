@@ -1,5 +1,7 @@
 #include "polyphase.h"
 
+#include <algorithm>
+
 #include "blas_method.h"
 #include "correlate.h"
 #include "cost.h"
@@ -14,6 +16,27 @@ Plan plan_of(const Problem& problem, bool fold) {
   return problem.contraction == Contraction::Output
       ? output_plan(problem.geometry, fold)
       : input_grad_plan(problem.geometry);
+}
+
+// Whether the sums were those of float32; else they must be computed again.
+bool correlate_pairs(
+    const Problem& problem,
+    const Buffers& buffers,
+    bool fold) {
+  auto* bias = static_cast<const BFloat*>(buffers.bias);
+  if (bias &&
+      !std::all_of(
+          bias, bias + problem.geometry.c_out, PairRange::is_normal_start)) {
+    return false;
+  }
+  // A pair is a value of a reduction half as deep.
+  auto pairs = problem;
+  auto& g = pairs.geometry;
+  (problem.contraction == Contraction::Output ? g.c_in : g.c_out) /= 2;
+  auto plan = plan_of(pairs, fold);
+  Correlation<BFloatPair, TileMethod> correlation(pairs, buffers, plan);
+  correlation.run();
+  return correlation.method().is_exact();
 }
 
 template <template <typename> class Method>
@@ -34,7 +57,11 @@ void run_polyphase(const Problem& problem, const Buffers& buffers) {
   if (problem.contraction == Contraction::WeightGrad) {
     run_weight_grad(problem, buffers, tile_reduction());
   } else {
-    correlate<TileMethod>(problem, buffers, fold_suits(problem));
+    bool fold = fold_suits(problem);
+    if (!multiplies_pairs(problem) ||
+        !correlate_pairs(problem, buffers, fold)) {
+      correlate<TileMethod>(problem, buffers, fold);
+    }
   }
 }
 

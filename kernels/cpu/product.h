@@ -7,13 +7,13 @@
 namespace mlx_convt::cpu {
 
 // What a method is given: the panel holds `pieces` of `rows` rows, and
-// rows[i][j] is column `column + j` of the result.
-template <typename T>
+// rows[i][j] is column `column + j` of the result, a sum of type T.
+template <typename T, typename P = T>
 struct Product {
   const Phase& phase;
   int64_t phase_index;
   int64_t group;
-  const T* panel;
+  const P* panel;
   const std::vector<Piece>& pieces;
   int64_t rows;
   int64_t column;

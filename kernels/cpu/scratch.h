@@ -39,7 +39,7 @@ AlignedArray<T> make_aligned(std::size_t count) {
   return AlignedArray<T>(static_cast<T*>(data));
 }
 
-enum class Slot { PanelA, PanelB, Sums, Init, Count };
+enum class Slot { PanelA, PanelB, Sums, Init, Line, Count };
 
 // The thread's buffer of this slot, at least `count` values; what the last
 // user left is still in it.

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "pair_range.h"
 #include "product.h"
 
 namespace mlx_convt::cpu {
@@ -14,6 +15,8 @@ namespace mlx_convt::cpu {
 template <typename S>
 class TileMethod {
   using T = Acc<S>;
+  using Operands = Product<Sum<S>, T>;
+  static constexpr bool kPairs = std::is_same_v<S, BFloatPair>;
 
  public:
   static constexpr bool kWritesAnywhere = true;
@@ -28,7 +31,7 @@ class TileMethod {
   TileMethod(const WeightMatrices<S>& weights, const Plan& plan)
       : weights_(weights), lanes_(kernels<T>().lanes) {
     int64_t rows = plan.phase(0).rows();
-    in_place_ = std::is_same_v<S, T> && !weights.is_output &&
+    in_place_ = std::is_same_v<S, Sum<S>> && !weights.is_output &&
         rows <= kernels<T>().tile_rows &&
         weights.geometry.group_in() % lanes_ == 0;
     packs_once_ = !in_place_ && rows > kMostRowsAlone;
@@ -47,6 +50,7 @@ class TileMethod {
                 first,
                 std::min(weights.columns(phase) - first, 2 * lanes_),
                 2 * lanes_);
+            note_weights(to, weights.rows(phase) * width_at(phase, first));
           });
     }
   }
@@ -59,7 +63,18 @@ class TileMethod {
     return 2 * lanes_;
   }
 
-  void multiply(const Product<T>& p) const {
+  // Whether the sums are those of float32, subnormal numbers included.
+  bool is_exact() const {
+    return !kPairs || range_.has_normal_sums();
+  }
+
+  void multiply(const Operands& p) const {
+    if constexpr (kPairs) {
+      range_.add_panel(p.panel, p.rows, depth_of(p.pieces));
+      if (!is_exact()) {
+        return; // nobody will read these sums
+      }
+    }
     if (in_place_) {
       multiply_in_place(p);
     } else if (packs_once_) {
@@ -70,8 +85,8 @@ class TileMethod {
   }
 
  private:
-  void multiply_in_place(const Product<T>& p) const {
-    if constexpr (std::is_same_v<S, T>) {
+  void multiply_in_place(const Operands& p) const {
+    if constexpr (std::is_same_v<S, Sum<S>>) {
       auto& g = weights_.geometry;
       auto stretches = unpacked_stretches(
           p.phase, g.kernel, p.pieces, g.group_in(), weights_.out_step());
@@ -89,7 +104,7 @@ class TileMethod {
     }
   }
 
-  void multiply_packed(const Product<T>& p) const {
+  void multiply_packed(const Operands& p) const {
     auto* matrix = packed_->data(p.phase_index, p.group);
     // In rows: the width differs from block to block.
     auto rows = packed_stretches(p.phase, p.pieces, weights_.channels(), 1);
@@ -110,14 +125,11 @@ class TileMethod {
     }
   }
 
-  void multiply_packing(const Product<T>& p) const {
+  void multiply_packing(const Operands& p) const {
     // Rows of InputGrad are contiguous: the longer the stretch, the better.
     int64_t at_once = weights_.is_output ? column_step() : kColumnsAtOnce;
     auto* packed = scratch<T>(Slot::PanelB, kPanelColumns * at_once);
-    int64_t depth = 0;
-    for (auto& piece : p.pieces) {
-      depth += piece.columns();
-    }
+    int64_t depth = depth_of(p.pieces);
     for (int64_t first = 0; first < p.columns; first += at_once) {
       int64_t count = std::min(p.columns - first, at_once);
       weights_.pack_columns(
@@ -128,6 +140,7 @@ class TileMethod {
           p.column + first,
           count,
           column_step());
+      note_weights(packed, depth * divide_up(count, lanes_) * lanes_);
       for (int64_t j = 0; j < count; j += column_step()) {
         int64_t width = width_at(p.phase, p.column + first + j);
         tiles(
@@ -189,7 +202,7 @@ class TileMethod {
 
   // `columns` columns from j.
   void tiles(
-      const Product<T>& p,
+      const Operands& p,
       int64_t j,
       int64_t columns,
       const std::vector<Stretch>& stretches,
@@ -199,7 +212,7 @@ class TileMethod {
     auto multiply = [&](int64_t i,
                         int64_t column,
                         const std::vector<Stretch>& some,
-                        const T* init,
+                        const Sum<S>* init,
                         bool streams) {
       kernel.tile(
           static_cast<int>(std::min<int64_t>(kernel.tile_rows, p.rows - i)),
@@ -210,13 +223,13 @@ class TileMethod {
           ldb,
           {p.row_pointers + i, j, init, streams});
     };
-    const T* init = p.init ? p.init + j : nullptr;
+    const Sum<S>* init = p.init ? p.init + j : nullptr;
     for (int64_t i = 0; i < p.rows; i += kernel.tile_rows) {
       if (p.live.empty()) {
         multiply(i, 0, stretches, init, p.streams);
         continue;
       }
-      const T* start = init;
+      const Sum<S>* start = init;
       for (auto& range : live_ranges(p.pieces, p.live[i / kernel.tile_rows])) {
         multiply(i, range.first, clip(stretches, range, ldb), start, false);
         start = nullptr;
@@ -224,6 +237,20 @@ class TileMethod {
       if (start) {
         multiply(i, 0, {}, start, false);
       }
+    }
+  }
+
+  static int64_t depth_of(const std::vector<Piece>& pieces) {
+    int64_t depth = 0;
+    for (auto& piece : pieces) {
+      depth += piece.columns();
+    }
+    return depth;
+  }
+
+  void note_weights(const T* packed, int64_t count) const {
+    if constexpr (kPairs) {
+      range_.add_weights(packed, count);
     }
   }
 
@@ -235,6 +262,7 @@ class TileMethod {
   int64_t lanes_;
   bool in_place_;
   bool packs_once_;
+  mutable PairRange range_;
   std::optional<PackedWeights<S>> packed_;
 };
 

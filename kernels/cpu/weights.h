@@ -9,7 +9,8 @@ namespace mlx_convt::cpu {
 
 // For one phase and group, the matrix that a panel is multiplied with: its
 // rows are (tap, channel of the source), its columns the channels of the
-// result, for each folded pixel in turn.
+// result, for each folded pixel in turn. Where S is a pair, so is a channel of
+// the source.
 template <typename S>
 struct WeightMatrices {
   const S* data;
@@ -55,15 +56,42 @@ struct WeightMatrices {
       total += piece.columns();
     }
     int64_t row = 0;
-    for (auto piece : pieces) {
-      for (int64_t t = 0; t < piece.taps; ++t, ++piece.tap[2]) {
-        int64_t kernel = phase.kernel_index(geometry.kernel, piece.tap);
-        auto pack =
-            is_output ? &WeightMatrices::transpose : &WeightMatrices::copy;
-        (this->*pack)(
-            {packed, total, row, block}, kernel, piece, group, first, count);
-        row += piece.channels;
-      }
+    for (auto& piece : pieces) {
+      pack_piece(
+          {packed, total, row, block}, phase, piece, group, first, count);
+      row += piece.columns();
+    }
+  }
+
+  // Where a piece goes: from row `row` of blocks with `rows` rows.
+  struct Blocks {
+    Acc<S>* data;
+    int64_t rows;
+    int64_t row;
+    int64_t width;
+
+    // The width of the block at column j of `count`.
+    int64_t width_at(int64_t j, int64_t count) const {
+      int64_t lanes = kernels<Acc<S>>().lanes;
+      return std::min(width, (count - j + lanes - 1) / lanes * lanes);
+    }
+    Acc<S>* at(int64_t j, int64_t count) const {
+      return data + j * rows + row * width_at(j, count);
+    }
+  };
+
+  void pack_piece(
+      Blocks to,
+      const Phase& phase,
+      Piece piece,
+      int64_t group,
+      int64_t first,
+      int64_t count) const {
+    auto pack = is_output ? &WeightMatrices::transpose : &WeightMatrices::copy;
+    for (int64_t t = 0; t < piece.taps; ++t, ++piece.tap[2]) {
+      int64_t kernel = phase.kernel_index(geometry.kernel, piece.tap);
+      (this->*pack)(to, kernel, piece, group, first, count);
+      to.row += piece.channels;
     }
   }
 
@@ -109,19 +137,17 @@ struct WeightMatrices {
     return at(group, column % geometry.group_out(), kernel + pixel);
   }
 
-  // Where a piece goes: from row `row` of blocks with `rows` rows.
-  struct Blocks {
-    Acc<S>* data;
-    int64_t rows;
-    int64_t row;
-    int64_t width;
+  // Rows of InputGrad that make one of a packed matrix.
+  static constexpr int64_t kRows = sizeof(S) / sizeof(Element<S>);
 
-    // The width of the block at column j of `count`.
-    int64_t width_at(int64_t j, int64_t count) const {
-      int64_t lanes = kernels<Acc<S>>().lanes;
-      return std::min(width, (count - j + lanes - 1) / lanes * lanes);
-    }
-  };
+  // Of InputGrad: the columns of a channel of the reduction, or of the first of
+  // a pair, which is out_step() before the second.
+  const Element<S>* row_at(int64_t group, int64_t channel, int64_t kernel)
+      const {
+    int64_t o = (group * geometry.group_out() + channel) * kRows;
+    return reinterpret_cast<const Element<S>*>(data) +
+        (o * geometry.taps() + kernel) * geometry.group_in();
+  }
 
   void transpose(
       const Blocks& to,
@@ -135,7 +161,7 @@ struct WeightMatrices {
     for (int64_t j = 0; j < count; j += to.width) {
       int64_t width = to.width_at(j, count);
       int64_t columns = std::min(to.width, count - j);
-      auto* block = to.data + j * to.rows + to.row * width;
+      auto* block = to.at(j, count);
       for (int64_t i = 0; i < columns; i += kAtOnce) {
         int64_t some = std::min(kAtOnce, columns - i);
         for (int64_t r = 0; r < some; ++r) {
@@ -155,19 +181,26 @@ struct WeightMatrices {
       int64_t first,
       int64_t count) const {
     for (int64_t o = 0; o < piece.channels; ++o) {
-      auto* from = at(group, piece.channel + o, kernel) + first;
+      auto* from = row_at(group, piece.channel + o, kernel) + first;
       for (int64_t j = 0; j < count; j += to.width) {
         int64_t width = to.width_at(j, count);
         int64_t columns = std::min(to.width, count - j);
         // Rows lie pages apart, out of reach of the processor's own fetching.
         constexpr int64_t kRowsAhead = 4;
-        constexpr int64_t kLine = 64 / sizeof(S);
+        constexpr int64_t kLine = 64 / sizeof(Element<S>);
         for (int64_t q = 0; q < columns; q += kLine) {
-          __builtin_prefetch(from + kRowsAhead * out_step() + j + q);
+          for (int64_t r = 0; r < kRows; ++r) {
+            __builtin_prefetch(
+                from + (kRowsAhead * kRows + r) * out_step() + j + q);
+          }
         }
         auto* row = to.data + j * to.rows + (to.row + o) * width;
-        copies<S>().widen(row, from + j, columns);
-        std::fill(row + columns, row + width, Acc<S>(0));
+        if constexpr (kRows == 2) {
+          kernels<S>().zip(row, from + j, from + out_step() + j, columns);
+        } else {
+          copies<S>().widen(row, from + j, columns);
+        }
+        std::fill(row + columns, row + width, Acc<S>{});
       }
     }
   }

@@ -166,7 +166,7 @@ def _remarks(entry: Entry) -> list[str]:
     remarks = [f"without {form}: {why}" for form, why in entry.dropped.items()]
     if entry.at_floor and entry.median is not None:
         remarks.append(
-            "takes no longer than an mx.eval of one element; counted as"
+            "takes hardly longer than the fixed cost of a call; counted as"
             f" {1e6 * entry.median:.1f} us"
         )
     return remarks

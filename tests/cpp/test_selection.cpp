@@ -170,10 +170,28 @@ TEST(layers_get_the_algorithm_that_suits_them) {
   // Wide on both sides; kernel = stride; depthwise.
   auto unet = make_geometry({1, 32, 32, 256}, {128, 2, 2, 256}, 2);
   auto cyclegan = make_geometry({1, 64, 64, 256}, {128, 3, 3, 256}, 2, 1);
-  for (auto& g : {unet, cyclegan}) {
-    for (auto contraction : test::kContractions) {
-      CHECK_EQUAL(choice(contraction, g), "polyphase");
-    }
+  for (auto contraction : test::kContractions) {
+    CHECK_EQUAL(choice(contraction, unet), "polyphase");
+  }
+  // No taps to join, with few rows too; and a pixel, most of whose taps hang
+  // over the edge.
+  auto small = make_geometry({1, 6, 6, 512}, {256, 2, 2, 512}, 2);
+  auto pixel = make_geometry({64, 1, 1, 100}, {512, 4, 4, 100}, 1);
+  auto cropped = make_geometry({128, 2, 2, 256}, {256, 8, 8, 256}, 2, 3);
+  for (auto contraction : test::kContractions) {
+    CHECK(choice(contraction, small) != "winograd");
+    CHECK(choice(contraction, pixel) != "winograd");
+    CHECK(choice(contraction, cropped) != "winograd");
+  }
+  // Taps to join; not in float64, nor where sums are short.
+  auto narrow = make_geometry({1, 64, 64, 256}, {15, 4, 4, 256}, 2, 1);
+  auto shallow = make_geometry({1, 64, 64, 15}, {256, 4, 4, 15}, 2, 1);
+  for (auto contraction : {output, input_grad}) {
+    CHECK_EQUAL(choice(contraction, cyclegan), "winograd");
+    CHECK_EQUAL(choice(contraction, cyclegan, Scalar::F16), "winograd");
+    CHECK_EQUAL(choice(contraction, cyclegan, Scalar::F64), "polyphase");
+    CHECK(choice(contraction, narrow) != "winograd");
+    CHECK(choice(contraction, shallow) != "winograd");
   }
   auto depthwise = make_geometry({1, 32, 32, 64}, {64, 4, 4, 1}, 2, 1, 1, 64);
   for (auto contraction : test::kContractions) {

@@ -24,6 +24,9 @@ inline float to_acc(float value) {
 inline double to_acc(double value) {
   return value;
 }
+inline BFloatPair to_acc(BFloatPair value) {
+  return value;
+}
 inline float to_acc(BFloat value) {
   return float_of(static_cast<uint32_t>(value.bits) << 16);
 }
@@ -251,10 +254,6 @@ struct CopiesOf {
         }
       }
     }
-  }
-
-  static constexpr Copies<S> table() {
-    return {gather, transpose, widen, narrow};
   }
 };
 

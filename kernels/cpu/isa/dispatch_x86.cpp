@@ -16,8 +16,12 @@ bool has_avx512() {
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
+bool has_avx512bf16() {
+  return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+
 std::vector<const InstructionSet*> built_sets() {
-  return {&kAvx512, &kAvx2, &kBaseline};
+  return {&kAvx512Bf16, &kAvx512, &kAvx2, &kBaseline};
 }
 
 } // namespace mlx_convt::cpu

@@ -9,9 +9,11 @@ namespace mlx_convt::cpu {
 bool has_baseline();
 bool has_avx2();
 bool has_avx512();
+bool has_avx512bf16();
 
 extern const InstructionSet kBaseline;
 extern const InstructionSet kAvx2;
 extern const InstructionSet kAvx512;
+extern const InstructionSet kAvx512Bf16;
 
 } // namespace mlx_convt::cpu

@@ -88,7 +88,7 @@ struct Kernels {
       Stretches,
       const T* b,
       int64_t ldb,
-      TileRows<T> c);
+      const TileRows<T>& c);
 
   // C[i,j] += sum_p A[p,i] * B[p,j] for p < depth: both operands are panels.
   void (*tile_transposed)(
@@ -97,7 +97,7 @@ struct Kernels {
       const T* a,
       int64_t depth,
       const T* b,
-      TileRows<T> c);
+      const TileRows<T>& c);
 
   // C[i,j] += sum_k A[i,k] * B[j,k] for i < m, j < n: A is a panel, B's rows
   // lie ldb apart.
@@ -108,7 +108,7 @@ struct Kernels {
       Stretches,
       const T* b,
       int64_t ldb,
-      TileRows<T> c);
+      const TileRows<T>& c);
 
   // The lanewise kernels have at least as many channels as lanes.
   //
@@ -153,6 +153,50 @@ struct Kernels {
       int64_t line_count,
       int64_t count,
       int64_t channels);
+
+  // to[j] = init[j] + sum over i < terms of signs[i] * from[i][j] for j <
+  // count, with 1, 2, 4 or 8 terms; init may be null. Returns zero, or NaN
+  // where a sum is not finite. `streams`: see TileRows.
+  T (*signed_sum)(
+      T* to,
+      const T* const* from,
+      const T* signs,
+      int terms,
+      const T* init,
+      int64_t count,
+      bool streams);
+};
+
+// Of pairs: tiles alone, and null without instructions for them. Subnormal
+// operands and sums count as zeros.
+template <>
+struct Kernels<BFloatPair> {
+  int lanes;
+  int tile_rows;
+  int (*most_columns)(int m);
+  void (*tile)(
+      int m,
+      int n,
+      const BFloatPair* a,
+      Stretches,
+      const BFloatPair* b,
+      int64_t ldb,
+      const TileRows<float>& c);
+
+  // to[j] = {first[j], second[j]} for j < count.
+  void (*zip)(
+      BFloatPair* to,
+      const BFloat* first,
+      const BFloat* second,
+      int64_t count);
+
+  // The least of 2 * magnitude - 1 over the bits of all values but zeros, or
+  // 65535, in `rows` rows of `length` pairs that lie `step` apart.
+  uint16_t (*least)(
+      const BFloatPair* from,
+      int64_t rows,
+      int64_t step,
+      int64_t length);
 };
 
 // Moves between storage and accumulation type.
@@ -178,8 +222,32 @@ struct Copies {
       int64_t count,
       int64_t length,
       int64_t ahead);
+  // panel[r][k] = sum over i < terms of +-from[r * terms + i][k], k < length,
+  // with 1, 2, 4 or 8 terms; minus where i has an odd number of bits.
+  void (*differences)(
+      Acc<S>* panel,
+      const S* const* from,
+      int64_t rows,
+      int terms,
+      int64_t length);
+  // The same with plus throughout.
+  void (*sums)(
+      Acc<S>* panel,
+      const S* const* from,
+      int64_t rows,
+      int terms,
+      int64_t length);
+  // Rows of the points of cells, see ../winograd_plan.h: panels[point] or
+  // null from the 3^axes pixels of each cell.
+  void (*points)(
+      Acc<S>* const* panels,
+      const S* const* from,
+      int64_t rows,
+      int axes,
+      int64_t length);
   void (*widen)(Acc<S>* to, const S* from, int64_t count);
-  void (*narrow)(S* to, const Acc<S>* from, int64_t count); // ties to even
+  // Ties to even. Those of pairs may be no subnormal numbers.
+  void (*narrow)(Element<S>* to, const Sum<S>* from, int64_t count);
 };
 
 // Measure the machine, not a layer; see ../machine_peak.h.
@@ -203,9 +271,11 @@ struct InstructionSet {
   void (*fence)(); // after sums that were streamed
   Kernels<float> f32;
   Kernels<double> f64;
+  Kernels<BFloatPair> bf16_pairs;
   Copies<float> copy_f32;
   Copies<Half> copy_f16;
   Copies<BFloat> copy_bf16;
+  Copies<BFloatPair> copy_bf16_pairs;
   Copies<double> copy_f64;
   PeakLoops<float> peak_f32;
   PeakLoops<double> peak_f64;

@@ -50,6 +50,10 @@ const Kernels<double>& kernels<double>() {
   return active().f64;
 }
 template <>
+const Kernels<BFloatPair>& kernels<BFloatPair>() {
+  return active().bf16_pairs;
+}
+template <>
 const Copies<float>& copies<float>() {
   return active().copy_f32;
 }
@@ -60,6 +64,10 @@ const Copies<Half>& copies<Half>() {
 template <>
 const Copies<BFloat>& copies<BFloat>() {
   return active().copy_bf16;
+}
+template <>
+const Copies<BFloatPair>& copies<BFloatPair>() {
+  return active().copy_bf16_pairs;
 }
 template <>
 const Copies<double>& copies<double>() {

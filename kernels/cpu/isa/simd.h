@@ -1,8 +1,9 @@
 // The table of one instruction set; see vector.h for how it is compiled.
 #pragma once
 
-#include "conversions.h"
+#include "combine.h"
 #include "lanewise.h"
+#include "pairs.h"
 #include "peaks.h"
 #include "tiles.h"
 
@@ -23,7 +24,21 @@ constexpr Kernels<T> kernels_of() {
       Lane::correlate,
       Lane::reduce,
       Lane::take,
-      Lane::interleave};
+      Lane::interleave,
+      Sums<T, Bytes>::signed_sum};
+}
+
+template <typename S, int Bytes>
+constexpr Copies<S> copies_of() {
+  using Moves = CopiesOf<S, Bytes>;
+  return {
+      Moves::gather,
+      Moves::transpose,
+      Combine<S, Bytes>::template rows<false>,
+      Combine<S, Bytes>::template rows<true>,
+      Combine<S, Bytes>::points,
+      Moves::widen,
+      Moves::narrow};
 }
 
 template <int Bytes, int Rows>
@@ -36,10 +51,12 @@ constexpr InstructionSet instruction_set_of(
       fence_streams,
       kernels_of<float, Bytes, Rows>(),
       kernels_of<double, Bytes, Rows>(),
-      CopiesOf<float, Bytes>::table(),
-      CopiesOf<Half, Bytes>::table(),
-      CopiesOf<BFloat, Bytes>::table(),
-      CopiesOf<double, Bytes>::table(),
+      pair_kernels_of<Bytes, Rows>(),
+      copies_of<float, Bytes>(),
+      copies_of<Half, Bytes>(),
+      copies_of<BFloat, Bytes>(),
+      pair_copies_of<Bytes>(),
+      copies_of<double, Bytes>(),
       Peaks<float, Bytes>::table(),
       Peaks<double, Bytes>::table()};
 }

@@ -19,10 +19,29 @@ inline T sum_lanes(typename VectorOf<T, Bytes>::type v) {
   }
 }
 
+template <typename V, typename T>
+inline V add_product(V sum, T a, V b) {
+  return sum + a * b;
+}
+
+#ifdef __AVX512BF16__
+// Two products that are added one after the other, each sum rounded to nearest.
+inline VectorOf<float, 64>::type add_product(
+    VectorOf<float, 64>::type sum,
+    BFloatPair a,
+    VectorOf<float, 64>::type b) {
+  int32_t bits;
+  __builtin_memcpy(&bits, &a, sizeof(bits));
+  return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(bits), (__m512bh)b);
+}
+#endif
+
 // Vectors of Bytes; tiles of up to Rows rows and two vectors, which together
-// with two vectors of B and one broadcast fill the register file.
-template <typename T, int Bytes, int Rows>
+// with two vectors of B and one broadcast fill the register file. Panels hold
+// P, whose products are sums of T.
+template <typename P, int Bytes, int Rows>
 struct Tiles {
+  using T = Sum<P>;
   using V = typename VectorOf<T, Bytes>::type;
   static constexpr int kLanes = Bytes / sizeof(T);
   static constexpr int kDotRows = 4;
@@ -31,7 +50,7 @@ struct Tiles {
   // The rows of the result are fetched meanwhile: seldom in a cache, they
   // would hold up the stores.
   template <int M, int NV>
-  static void begin(V (&acc)[M][NV], TileRows<T> c) {
+  static void begin(V (&acc)[M][NV], const TileRows<T>& c) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       for (int j = 0; j < NV; ++j) {
@@ -45,7 +64,7 @@ struct Tiles {
 
   // What was there is added last: sums of sums lose less than one long sum.
   template <int M, int NV>
-  static void finish(V (&acc)[M][NV], int n, TileRows<T> c) {
+  static void finish(V (&acc)[M][NV], int n, const TileRows<T>& c) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       T* to = c.rows[i] + c.first;
@@ -75,17 +94,17 @@ struct Tiles {
   template <int M, int NV, bool Transposed>
   static void tile_of(
       int n,
-      const T* a,
+      const P* a,
       Stretches stretches,
-      const T* b,
+      const P* b,
       int64_t ldb,
-      TileRows<T> c) {
+      const TileRows<T>& c) {
     V acc[M][NV];
     begin<M, NV>(acc, c);
-    constexpr int64_t row = Transposed ? 1 : kPitch<T>;
-    constexpr int64_t step = Transposed ? kPitch<T> : 1;
+    constexpr int64_t row = Transposed ? 1 : kPitch<P>;
+    constexpr int64_t step = Transposed ? kPitch<P> : 1;
     for (int64_t s = 0; s < stretches.count; ++s) {
-      const T* b_row = b + stretches.data[s].b;
+      const P* b_row = b + stretches.data[s].b;
       for (int64_t k = 0; k < stretches.data[s].length; ++k) {
         multiply_add<M, NV, row>(acc, a, b_row);
         a += step;
@@ -97,7 +116,7 @@ struct Tiles {
 
   // The shorter side of the tile waits in registers.
   template <int M, int NV, int64_t Row>
-  static void multiply_add(V (&acc)[M][NV], const T* a, const T* b) {
+  static void multiply_add(V (&acc)[M][NV], const P* a, const P* b) {
     if constexpr (NV <= 2) {
       V b_values[NV];
 #pragma GCC unroll 2
@@ -108,7 +127,7 @@ struct Tiles {
       for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) {
-          acc[i][j] += a[i * Row] * b_values[j];
+          acc[i][j] = add_product(acc[i][j], a[i * Row], b_values[j]);
         }
       }
     } else {
@@ -117,7 +136,7 @@ struct Tiles {
         V b_value = load<V>(b + j * kLanes);
 #pragma GCC unroll 8
         for (int i = 0; i < M; ++i) {
-          acc[i][j] += a[i * Row] * b_value;
+          acc[i][j] = add_product(acc[i][j], a[i * Row], b_value);
         }
       }
     }
@@ -136,11 +155,11 @@ struct Tiles {
   static void tile_rows(
       int m,
       int n,
-      const T* a,
+      const P* a,
       Stretches stretches,
-      const T* b,
+      const P* b,
       int64_t ldb,
-      TileRows<T> c) {
+      const TileRows<T>& c) {
     if (m == M) {
       if constexpr (most_vectors(M) >= 8) {
         if (n > 4 * kLanes) {
@@ -165,23 +184,23 @@ struct Tiles {
   static void tile(
       int m,
       int n,
-      const T* a,
+      const P* a,
       Stretches stretches,
-      const T* b,
+      const P* b,
       int64_t ldb,
-      TileRows<T> c) {
+      const TileRows<T>& c) {
     tile_rows<Rows, false>(m, n, a, stretches, b, ldb, c);
   }
 
   static void tile_transposed(
       int m,
       int n,
-      const T* a,
+      const P* a,
       int64_t depth,
-      const T* b,
-      TileRows<T> c) {
+      const P* b,
+      const TileRows<T>& c) {
     Stretch whole{0, depth};
-    tile_rows<Rows, true>(m, n, a, {&whole, 1}, b, kPitch<T>, c);
+    tile_rows<Rows, true>(m, n, a, {&whole, 1}, b, kPitch<P>, c);
   }
 
   template <int M, int N>
@@ -239,7 +258,7 @@ struct Tiles {
       Stretches stretches,
       const T* b,
       int64_t ldb,
-      TileRows<T> c,
+      const TileRows<T>& c,
       int j) {
     const T* init = c.init ? c.init + j : nullptr;
     int i = 0;
@@ -272,7 +291,7 @@ struct Tiles {
       Stretches stretches,
       const T* b,
       int64_t ldb,
-      TileRows<T> c) {
+      const TileRows<T>& c) {
     int j = 0;
     for (; j + kDotColumns <= n; j += kDotColumns) {
       dot_columns<kDotColumns>(m, a, stretches, b, ldb, c, j);

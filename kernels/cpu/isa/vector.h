@@ -18,6 +18,11 @@ struct VectorOf {
   typedef T type __attribute__((vector_size(Bytes)));
 };
 
+template <int Bytes>
+struct VectorOf<BFloatPair, Bytes> {
+  typedef int32_t type __attribute__((vector_size(Bytes)));
+};
+
 template <typename V, typename T>
 inline V load(const T* from) {
   V v;
