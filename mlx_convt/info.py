@@ -29,7 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         shared.check_files(options)
-        shared.check_environment()
     except ValueError as error:
         parser.error(str(error))
     facts = gather()
@@ -42,6 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def gather() -> dict[str, Any]:
+    environment = {
+        name: os.environ[name] for name in _VARIABLES if name in os.environ
+    }
+    mistake = None
+    try:
+        shared.check_environment()
+    except ValueError as error:
+        mistake = str(error)
+        # A wrong setting is a fact like others; the rest is as without it.
+        for name in environment:
+            del os.environ[name]
     machine = describe()
     return {
         "versions": {
@@ -64,9 +74,8 @@ def gather() -> dict[str, Any]:
         "algorithm": machine.algorithm,
         "algorithms": _ext.algorithms(),
         "blas": _ext.blas_why_not() or "available",
-        "environment": {
-            name: os.environ[name] for name in _VARIABLES if name in os.environ
-        },
+        "environment": environment,
+        "mistake": mistake,
     }
 
 
@@ -90,6 +99,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "environment": ", ".join(f"{k}={v}" for k, v in environment)
         or "no MLX_CONVT_ variables",
     }
+    if facts["mistake"]:
+        rows["mistake"] = f"{facts['mistake']} The above is without settings."
     width = max(map(len, rows)) + 1
     return [f"{name + ':':{width}} {value}" for name, value in rows.items()]
 

@@ -89,3 +89,17 @@ def test_bad_options(capsys):
         main(["info", "--json", "absent/x.json"])
     assert stopped.value.code == 2
     assert "cannot write to absent/x.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["NUM_THREADS", "ALGORITHM", "INSTRUCTION_SET", "BLAS"]
+)
+def test_a_wrong_setting_is_reported_with_the_rest(name):
+    variable = f"MLX_CONVT_{name}"
+    process = run("info", env=dict(os.environ) | {variable: "/wrong"})
+    assert process.returncode == 0, process.stderr
+    assert f"{variable}=/wrong" in process.stdout
+    mistake = process.stdout.splitlines()[-1]
+    assert mistake.startswith("mistake:")
+    assert "/wrong" in mistake
+    assert "platform:" in process.stdout

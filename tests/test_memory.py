@@ -150,3 +150,28 @@ except RuntimeError as error:
         r"sums\.\n",
         done.stdout,
     ), done.stdout + done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits address space")
+def test_no_memory_for_the_phases_of_a_wide_stride():
+    code = """
+import resource
+import mlx.core as mx
+import mlx_convt
+
+x, w = mx.ones((1, 2, 1)), mx.ones((1, 1, 1))
+mx.eval(mlx_convt.conv_transpose1d(x, w))
+result = mlx_convt.conv_transpose1d(x, w, 10**6)
+with open("/proc/self/statm") as sizes:
+    used = int(sizes.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**25, used + 2**25))
+try:
+    mx.eval(result)
+except RuntimeError as error:
+    print(error)
+"""
+    done = run_python(code, MLX_CONVT_ALGORITHM="polyphase")
+    assert done.stdout == (
+        "[conv_transpose1d] no memory to plan the phases of 1 x 1 x 1000000"
+        " strides.\n"
+    ), done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <new>
 
 #include "../primitive.h"
 #include "algorithms.h"
@@ -105,6 +106,12 @@ void ConvTranspose::eval_cpu(
       throw std::runtime_error(
           "[" + function_name(rank) + "] no memory for " +
           std::to_string(error.bytes) + " bytes of packed weights or sums.");
+    } catch (const std::bad_alloc&) {
+      throw std::runtime_error(
+          "[" + function_name(rank) + "] no memory to plan the phases of " +
+          std::to_string(problem.geometry.stride[0]) + " x " +
+          std::to_string(problem.geometry.stride[1]) + " x " +
+          std::to_string(problem.geometry.stride[2]) + " strides.");
     }
   });
 }
