@@ -176,7 +176,7 @@ def test_a_named_peer_must_be_installed(monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     "command",
-    [["--quick"], ["compare", "--quick"], ["bench", "--quick"], ["info"]],
+    [["--quick"], ["compare", "--quick"], ["bench", "--quick"]],
 )
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
