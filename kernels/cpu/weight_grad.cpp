@@ -5,8 +5,6 @@
 namespace mlx_convt::cpu {
 namespace {
 
-constexpr int64_t kDepth = kReductionDepth;
-
 // A rectangle of the gradient: taps and output channels of one group (the
 // columns of y's panel) against a stretch of its input channels.
 struct Rectangle {
@@ -37,7 +35,7 @@ class WeightGrad {
         x_phase_(x_plan_.phase(0)),
         in_place_(
             std::is_same_v<S, T> && reduction.writes_anywhere &&
-            x_phase_.rows() <= kDepth &&
+            x_phase_.rows() <= kReductionDepth &&
             g_.c_out * g_.taps() * g_.group_in() *
                     static_cast<int64_t>(sizeof(S)) <
                 kLargeResult) {
@@ -76,7 +74,7 @@ class WeightGrad {
         (g_.group_out() + 8.0) * (g_.c_in + 8.0);
     sum_rectangles<T>(
         sizes,
-        divide_up(x_phase_.rows(), kDepth),
+        divide_up(x_phase_.rows(), kReductionDepth),
         work,
         [&](int64_t i, int64_t first, int64_t last, T* sums) {
           auto& r = rectangles_[i];
@@ -147,11 +145,11 @@ class WeightGrad {
     Source<S> x{
         x_, g_.in, g_.batch, g_.c_in, r.group * g_.group_in() + r.x_first};
     std::vector<Piece> x_pieces{{{0, 0, 0}, 1, 0, r.x_columns}};
-    auto* y_panel = scratch<T>(Slot::PanelA, kDepth * kPitch<T>);
-    auto* x_panel = scratch<T>(Slot::PanelB, kDepth * kPitch<T>);
+    auto* y_panel = scratch<T>(Slot::PanelA, kReductionDepth * kPitch<T>);
+    auto* x_panel = scratch<T>(Slot::PanelB, kReductionDepth * kPitch<T>);
     for (int64_t b = first; b < last; ++b) {
-      int64_t row = b * kDepth;
-      int64_t depth = std::min(kDepth, x_phase_.rows() - row);
+      int64_t row = b * kReductionDepth;
+      int64_t depth = std::min(kReductionDepth, x_phase_.rows() - row);
       RowBlock y_rows(y_phase_, row, depth);
       if (!reaches(y_rows.live_taps(), *r.pieces)) {
         continue;

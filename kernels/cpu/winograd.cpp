@@ -82,6 +82,7 @@ class Winograd {
     const Unit& unit;
     const WinogradSet& set;
     std::vector<Cell> cells;
+    std::vector<Terms> places; // alike in all phases of a set
     const T* init;
     T* packed;
     // Of a strip's sums: the rows of a point, then those of the next.
@@ -113,6 +114,7 @@ class Winograd {
         unit,
         set,
         cells_of(phase, unit.row, unit.rows),
+        terms_of(phase),
         initial_sums(unit),
         nullptr,
         {},
@@ -301,7 +303,6 @@ class Winograd {
       const Strip& strip,
       const std::vector<Target>& targets) {
     auto& unit = work.unit;
-    auto places = terms_of(strip.phase);
     auto* line = scratch<T>(Slot::Line, strip.count);
     int64_t column = unit.column + strip.j;
     T zero = 0;
@@ -311,7 +312,7 @@ class Winograd {
       if (first >= last) {
         continue;
       }
-      auto& place = places[target.place];
+      auto& place = work.places[target.place];
       const T* terms[8];
       T signs[8];
       for (int i = 0; i < place.count; ++i) {

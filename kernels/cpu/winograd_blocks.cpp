@@ -67,7 +67,7 @@ void narrow(
     const WinogradSizes& s) {
   std::vector<WinogradSet> more;
   for (auto& set : sets) {
-    int64_t count = std::min(parts, std::ssize(set.phases));
+    int64_t count = std::min<int64_t>(parts, std::ssize(set.phases));
     for (int64_t i = 0; i < count; ++i) {
       auto part = set;
       part.phases.assign(
@@ -102,7 +102,7 @@ std::vector<WinogradSet> winograd_sets(
         ? std::max<int64_t>(kMostSums / (sums * kLeastColumns), 1)
         : std::ssize(phases);
     for (int64_t i = 0; i < std::ssize(phases); i += most) {
-      int64_t last = std::min(i + most, std::ssize(phases));
+      int64_t last = std::min<int64_t>(i + most, std::ssize(phases));
       set.phases.assign(phases.begin() + i, phases.begin() + last);
       int64_t columns = waits ? kMostSums / (sums * (last - i)) : kMostColumns;
       set.columns = std::max(
@@ -235,25 +235,36 @@ std::vector<Target> targets_of(
   return targets;
 }
 
-std::vector<Terms> terms_of(const WinogradPhase& phase) {
-  std::vector<Terms> places{{1, {0}, {1}}};
-  for (auto* axis : phase.axis) {
-    std::vector<Terms> next;
-    for (auto& terms : places) {
-      for (int which = 0; which < axis->positions_per_cell(); ++which) {
-        // y0 is the sum of the first two points, y1 the difference of the last.
-        Terms more{0, {}, {}};
-        for (int i = 0; i < terms.count; ++i) {
-          for (int n = 0; n < axis->positions_per_cell(); ++n) {
-            more.points[more.count] =
-                terms.points[i] * axis->points() + which + n;
-            more.signs[more.count++] = terms.signs[i] * (which && n ? -1 : 1);
-          }
-        }
-        next.push_back(more);
+Terms terms_at(
+    const WinogradPhase& phase,
+    const Triple& which,
+    const Triple& apart) {
+  Terms terms{1, {0}, {1}};
+  for (int a = 0; a < kAxes; ++a) {
+    auto& axis = *phase.axis[a];
+    auto before = terms;
+    terms.count = 0;
+    for (int i = 0; i < before.count; ++i) {
+      for (int n = 0; n < axis.positions_per_cell(); ++n) {
+        terms.points[terms.count] = before.points[i] * axis.points() +
+            static_cast<int>(which[a] + n * apart[a]);
+        terms.signs[terms.count++] = before.signs[i] * (which[a] && n ? -1 : 1);
       }
     }
-    places = next;
+  }
+  return terms;
+}
+
+std::vector<Terms> terms_of(const WinogradPhase& phase) {
+  std::vector<Terms> places;
+  Triple which;
+  auto per_cell = [&](int a) { return phase.axis[a]->positions_per_cell(); };
+  for (which[0] = 0; which[0] < per_cell(0); ++which[0]) {
+    for (which[1] = 0; which[1] < per_cell(1); ++which[1]) {
+      for (which[2] = 0; which[2] < per_cell(2); ++which[2]) {
+        places.push_back(terms_at(phase, which, {1, 1, 1}));
+      }
+    }
   }
   return places;
 }

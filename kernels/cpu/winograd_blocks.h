@@ -69,14 +69,21 @@ std::vector<Target> targets_of(
     int64_t columns, // of the phase
     int64_t channels); // of a group of the result
 
-// The points that a position is the sum of, and with which signs.
+// What is made of some points, and with which signs.
 struct Terms {
   int count;
   int points[8];
   int signs[8];
 };
 
-// For each place of a cell.
+// On a joined axis, the first of two is the sum of points 0 and `apart`, the
+// second that of point 1 and the negative of point 1 + `apart`.
+Terms terms_at(
+    const WinogradPhase& phase,
+    const Triple& which,
+    const Triple& apart);
+
+// Of each position of a cell.
 std::vector<Terms> terms_of(const WinogradPhase& phase);
 
 } // namespace mlx_convt::cpu

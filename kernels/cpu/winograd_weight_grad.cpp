@@ -5,6 +5,7 @@
 #include "cell_gather.h"
 #include "correlate.h"
 #include "weight_grad.h"
+#include "winograd_blocks.h"
 
 namespace mlx_convt::cpu {
 namespace {
@@ -205,35 +206,24 @@ class WinogradWeightGrad {
       const Triple& which,
       const std::vector<const T*>& places) {
     Triple tap;
-    const T* terms[8];
-    T signs[8] = {1};
-    int indices[8] = {0};
-    int count = 1;
+    Triple apart;
     for (int a = 0; a < kAxes; ++a) {
       auto& axis = *phase_.axis[a];
       auto& pair = axis.pairs[slab.pair[a]];
       tap[a] = which[a] ? pair.second : pair.first;
-      for (int i = count - 1; i >= 0; --i) {
-        int index = indices[i] * axis.points() + static_cast<int>(which[a]);
-        T sign = signs[i];
-        if (axis.is_joined) {
-          indices[2 * i + 1] = index + (axis.is_lone(slab.pair[a]) ? 2 : 1);
-          signs[2 * i + 1] = which[a] ? -sign : sign;
-          indices[2 * i] = index;
-          signs[2 * i] = sign;
-        } else {
-          indices[i] = index;
-        }
-      }
-      count *= axis.is_joined ? 2 : 1;
+      apart[a] = axis.is_lone(slab.pair[a]) ? 2 : 1;
     }
+    auto made_of = terms_at(phase_, which, apart);
+    const T* terms[8];
+    T signs[8];
+    std::copy_n(made_of.signs, made_of.count, signs);
     int64_t kernel = phase_.plan().kernel_index(g_.kernel, tap);
     int64_t channel = r.group * g_.group_out() + slab.channel;
     auto* line = scratch<T>(Slot::Init, r.x_columns);
     T zero = 0;
     for (int64_t o = 0; o < slab.channels; ++o) {
-      for (int i = 0; i < count; ++i) {
-        terms[i] = places[indices[i]] + o * r.x_columns;
+      for (int i = 0; i < made_of.count; ++i) {
+        terms[i] = places[made_of.points[i]] + o * r.x_columns;
       }
       S* to = result_ + ((channel + o) * g_.taps() + kernel) * g_.group_in() +
           r.x_first;
@@ -244,7 +234,7 @@ class WinogradWeightGrad {
         sums = line;
       }
       zero += kernels<T>().signed_sum(
-          sums, terms, signs, count, nullptr, r.x_columns, streams_);
+          sums, terms, signs, made_of.count, nullptr, r.x_columns, streams_);
       if constexpr (!std::is_same_v<S, T>) {
         copies<S>().narrow(to, line, r.x_columns);
       }
