@@ -42,6 +42,7 @@ NB_MODULE(_ext, m) {
   m.attr("built_for_mlx") = std::to_string(MLX_VERSION_MAJOR) + "." +
       std::to_string(MLX_VERSION_MINOR) + "." +
       std::to_string(MLX_VERSION_PATCH);
+  m.attr("gpu_kernels") = gpu_kernels();
   m.attr("array_registered") = nb::type<mx::array>().is_valid();
 
   m.def(

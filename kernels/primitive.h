@@ -92,6 +92,9 @@ class ConvTranspose : public mx::Primitive {
   const cpu::Algorithm* forced_;
 };
 
+// What eval_gpu runs on: "Metal", or "none" where it only throws.
+const char* gpu_kernels();
+
 // Sizes of the problem that the given operands pose.
 Geometry bind(
     Contraction contraction,

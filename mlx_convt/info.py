@@ -66,7 +66,9 @@ def gather() -> dict[str, Any]:
         "processor": machine.processor,
         "processors": machine.cpus,
         "cpu": "own kernels",
-        "gpu": "no kernels in this build; call with stream=mx.cpu",
+        "gpu": "no kernels in this build; call with stream=mx.cpu"
+        if _ext.gpu_kernels == "none"
+        else f"{_ext.gpu_kernels} kernels",
         "default_device": str(mx.default_device()),
         "instruction_set": machine.instruction_set,
         "instruction_sets": _ext.instruction_sets(),

@@ -162,6 +162,17 @@ def test_the_builtin_has_no_float64(small_file, capsys):
             ["--plot", "x.png", "--dtype", "float64"],
             "--plot draws ratios, and the built-in has no float64.",
         ),
+        pytest.param(
+            ["--device", "gpu"],
+            "--device gpu needs MLX's Metal backend, of a Mac.",
+            marks=pytest.mark.skipif(
+                mx.metal.is_available(), reason="this is a Mac"
+            ),
+        ),
+        (
+            ["--device", "gpu", "--dtype", "float64"],
+            "--device gpu",
+        ),
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
     ],
 )

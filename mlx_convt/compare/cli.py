@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import mlx.core as mx
 
+from mlx_convt import _ext
 from mlx_convt import layers as named
 from mlx_convt.compare import options as shared
 from mlx_convt.compare import plot
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shared.list_layers(layers)
         return 0
     try:
-        with mx.stream(mx.cpu):
+        with mx.stream(getattr(mx, options.device)):
             return _compare(layers, options)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _compare(layers: Sequence[Layer], options: argparse.Namespace) -> int:
     out = sys.stderr if options.json == "-" else sys.stdout
-    machine = describe()
+    machine = describe(getattr(mx, options.device))
     for line in machine.lines(options.dtype):
         print(line, file=out)
 
@@ -85,6 +86,10 @@ def _compare(layers: Sequence[Layer], options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.threads is not None and not 1 <= options.threads <= 4096:
         raise ValueError(f"--threads must be 1 to 4096. Got {options.threads}.")
+    if options.device == "gpu" and _ext.gpu_kernels == "none":
+        raise ValueError("--device gpu needs MLX's Metal backend, of a Mac.")
+    if options.device == "gpu" and options.dtype == "float64":
+        raise ValueError("--device gpu has no float64.")
     if options.plot is not None and options.dtype == "float64":
         raise ValueError(
             "--plot draws ratios, and the built-in has no float64."
@@ -107,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_options(parser)
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads of mlx_convt"
+    )
+    parser.add_argument(
+        "--device",
+        choices=["cpu", "gpu"],
+        default="cpu",
+        help="where both run (default: cpu)",
     )
     parser.add_argument(
         "--gradients",

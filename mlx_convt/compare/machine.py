@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlx.core as mx
 import numpy as np
 
 import mlx_convt
@@ -31,11 +32,13 @@ class Machine:
     threads: int
     algorithm: str
     evaluation_ms: float
+    device: str  # "CPU", or the name of the GPU
 
     def heading(self, dtype: str) -> list[str]:
         software = f"Python {self.python}, NumPy {self.numpy}"
+        both = f"mlx_convt {self.mlx_convt} and MLX {self.mlx}"
         return [
-            f"mlx_convt {self.mlx_convt} and MLX {self.mlx}, CPU, {dtype}",
+            f"{both}, {self.device}, {dtype}",
             f"{self.processor}, {self.cpus} CPUs, {self.system}, {software}",
         ]
 
@@ -44,14 +47,18 @@ class Machine:
         if self.algorithm != "auto":
             threads += f", algorithm {self.algorithm}"
         cost = f"An mx.eval of one element costs {self.evaluation_ms:.3f} ms"
+        ours = f"ours: {self.instruction_set}, {threads}; built-in: one thread"
+        if self.device != "CPU":
+            ours = f"ours: {_ext.gpu_kernels} kernels; built-in: MLX's own"
         return [
             *self.heading(dtype),
-            f"ours: {self.instruction_set}, {threads}; built-in: one thread",
+            ours,
             f"{cost}; every time below contains it.",
         ]
 
 
-def describe() -> Machine:
+def describe(device: mx.Device | mx.DeviceType = mx.cpu) -> Machine:
+    """This machine, for figures that are measured on `device`."""
     return Machine(
         processor=_processor(),
         cpus=_cpus(),
@@ -64,6 +71,9 @@ def describe() -> Machine:
         threads=_ext.num_threads(),
         algorithm=os.environ.get("MLX_CONVT_ALGORITHM") or "auto",
         evaluation_ms=evaluation_ms(),
+        device="CPU"
+        if device == mx.cpu
+        else str(mx.device_info(device)["device_name"]),
     )
 
 

@@ -1,0 +1,293 @@
+// Output and InputGrad as products of tiles: rows are positions of one class,
+// columns its phases and result channels, the reduction runs over taps and
+// channels. C[m, n] = sum A[m, k] * B[k, n] in float32; A is gathered from the
+// source, B is packed by pack_weights. CT_BM x CT_BN results a threadgroup,
+// CT_WM x CT_WN SIMD-groups, CT_BK of the reduction at once.
+
+template <typename T, int BM, int BN, int BK, int WM, int WN>
+METAL_FUNC void correlate(
+    const DEVICE T* source,
+    const DEVICE T* weights,
+    const DEVICE T* bias,
+    DEVICE T* result,
+    const CONSTANT Correlation* p,
+    const CONSTANT AxisClass* classes,
+    const CONSTANT SourceTerm* terms,
+    THREADGROUP T* a_tile,
+    THREADGROUP T* b_tile,
+    THREADGROUP float* staging,
+    THREADGROUP int4* row_pixels,
+    uint3 tgid,
+    uint sg,
+    uint lane) {
+  constexpr int VEC = 16 / int(sizeof(T));
+  constexpr int THREADS = WM * WN * 32;
+  constexpr int LDA = BK + VEC;
+  constexpr int LDB = BN + VEC;
+  constexpr int TM = BM / (8 * WM);
+  constexpr int TN = BN / (8 * WN);
+  constexpr int A_ACROSS = BK / VEC; // threads beside each other in a row
+  constexpr int A_DOWN = THREADS / A_ACROSS;
+  constexpr int A_LOADS = BM / A_DOWN;
+  constexpr int B_ACROSS = BN / VEC;
+  constexpr int B_DOWN = THREADS / B_ACROSS;
+  constexpr int B_LOADS = BK / B_DOWN;
+  static_assert(BM % (8 * WM) == 0 && BN % (8 * WN) == 0 && BK % 8 == 0, "");
+  static_assert(A_DOWN * A_LOADS == BM && B_DOWN * B_LOADS == BK, "");
+  static_assert(TM * TN <= 16, "more accumulators would leave the registers");
+
+  const int tid = int(sg * 32 + lane);
+  const int class_count = p->classes[0] * p->classes[1] * p->classes[2];
+  const int group = int(tgid.z) / class_count;
+  const int class_index = int(tgid.z) - group * class_count;
+  const ClassOfAxes set = class_of(class_index, p, classes);
+  const int rows = rows_of(set, p);
+  const int row_0 = int(tgid.y) * BM;
+  const int column_0 = int(tgid.x) * BN;
+  if (row_0 >= rows) {
+    return; // the whole threadgroup: classes differ in their positions
+  }
+
+  // The rows' pixels in the result, for the stores at the end.
+  for (int i = tid; i < BM; i += THREADS) {
+    const int row = row_0 + i;
+    const Position q = position_of(min(row, rows - 1), set, p);
+    const int z = q.at[0] * p->result_step[0] + set.axis[0]->origin;
+    const int y = q.at[1] * p->result_step[1] + set.axis[1]->origin;
+    const int x = q.at[2] * p->result_step[2] + set.axis[2]->origin;
+    row_pixels[i] = int4(row < rows ? q.image : -1, z, y, x);
+  }
+
+  // The rows that this thread copies: their source pixels at offset zero.
+  const int a_column = tid % A_ACROSS * VEC;
+  const int a_row = tid / A_ACROSS;
+  long a_pixel[A_LOADS];
+  int a_z[A_LOADS];
+  int a_y[A_LOADS];
+  int a_x[A_LOADS];
+  UNROLL
+  for (int i = 0; i < A_LOADS; ++i) {
+    const int row = row_0 + a_row + i * A_DOWN;
+    const Position q = position_of(min(row, rows - 1), set, p);
+    // Past the last row nothing is inside of the source.
+    a_z[i] = row < rows ? q.at[0] * p->source_step[0] : -(1 << 30);
+    a_y[i] = q.at[1] * p->source_step[1];
+    a_x[i] = q.at[2] * p->source_step[2];
+    a_pixel[i] = ((long(q.image) * p->source[0] + q.at[0] * p->source_step[0]) *
+                      p->source[1] +
+                  a_y[i]) *
+            p->source[2] +
+        a_x[i];
+  }
+  const int b_column = column_0 + tid % B_ACROSS * VEC;
+  const int b_row = tid / B_ACROSS;
+
+  simdgroup_matrix<float, 8, 8> acc[TM * TN];
+  UNROLL
+  for (int i = 0; i < TM * TN; ++i) {
+    acc[i] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
+  }
+  const int sg_row = int(sg) / WN * (TM * 8);
+  const int sg_column = int(sg) % WN * (TN * 8);
+  const int tall = min(TM, (rows - row_0 - sg_row + 7) / 8);
+  const int wide = min(TN, (p->columns - column_0 - sg_column + 7) / 8);
+
+  // Gathered weights have one slot a class, whose terms know their offsets.
+  const int reduction = p->gathered == 0 ? p->reduction
+                                         : p->group_source * set.axis[0]->taps *
+          set.axis[1]->taps * set.axis[2]->taps;
+  LiveTaps live[3];
+  Slice slice;
+  bool more = reduction > 0;
+  const Box box = box_of(row_0, min(row_0 + BM, rows) - 1, set, p);
+  UNROLL
+  for (int i = 0; i < 3; ++i) {
+    live[i].first = 0;
+    live[i].last = 1;
+    if (p->gathered == 0) {
+      live[i] = live_taps(
+          set.axis[i],
+          box.least[i],
+          box.most[i],
+          p->source_step[i],
+          p->offset_step[i],
+          p->source[i]);
+    }
+    slice.tap[i] = live[i].first;
+    more = more && live[i].first < live[i].last;
+  }
+  slice.channel = 0;
+  const CONSTANT SourceTerm* class_terms = terms + long(class_index) * p->terms;
+
+  const DEVICE T* group_weights = weights +
+      long(group) * p->slots[0] * p->slots[1] * p->slots[2] *
+          p->padded_reduction * p->padded_columns;
+  const DEVICE T* group_source_channels = source + group * p->group_source;
+
+  // A slice is read into registers while the one before it is multiplied.
+  uint4 a_next[A_LOADS];
+  uint4 b_next[B_LOADS];
+  Slice held = slice;
+  bool is_held = false;
+  while (more) {
+    if (is_held) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      UNROLL
+      for (int i = 0; i < B_LOADS; ++i) {
+        THREADGROUP T* to =
+            b_tile + (b_row + i * B_DOWN) * LDB + (b_column - column_0);
+        *(THREADGROUP uint4*)to = b_next[i];
+      }
+      UNROLL
+      for (int i = 0; i < A_LOADS; ++i) {
+        THREADGROUP T* to = a_tile + (a_row + i * A_DOWN) * LDA + a_column;
+        if (p->vector_source != 0) {
+          *(THREADGROUP uint4*)to = a_next[i];
+        } else {
+          gather<T, VEC>(
+              to,
+              group_source_channels,
+              a_pixel[i],
+              a_z[i],
+              a_y[i],
+              a_x[i],
+              held.channel + a_column,
+              reduction,
+              offset_of(held, set, p),
+              class_terms,
+              p);
+        }
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+    }
+
+    const bool is_next = !is_held || advance<BK>(slice, live, reduction);
+    if (is_next) {
+      const Offset offset = offset_of(slice, set, p);
+      if (p->vector_source != 0) {
+        UNROLL
+        for (int i = 0; i < A_LOADS; ++i) {
+          const int channel = slice.channel + a_column;
+          const bool has_value = channel < reduction &&
+              is_inside(a_z[i] + offset.z,
+                        a_y[i] + offset.y,
+                        a_x[i] + offset.x,
+                        p->source);
+          a_next[i] = uint4(0);
+          if (has_value) {
+            a_next[i] = *(const DEVICE uint4*)(group_source_channels +
+                                               (a_pixel[i] + offset.pixels) *
+                                                   p->source_channels +
+                                               channel);
+          }
+        }
+      }
+      const DEVICE T* slot = group_weights +
+          long(slot_of(slice, set, class_index, p)) * p->padded_reduction *
+              p->padded_columns;
+      UNROLL
+      for (int i = 0; i < B_LOADS; ++i) {
+        const int row = slice.channel + b_row + i * B_DOWN;
+        b_next[i] = uint4(0);
+        if (row < p->padded_reduction && b_column < p->padded_columns) {
+          b_next[i] =
+              *(const DEVICE uint4*)(slot + long(row) * p->padded_columns +
+                                     b_column);
+        }
+      }
+    }
+
+    if (is_held && tall > 0 && wide > 0) {
+      const int depth = reduction - held.channel; // rounded up to 8
+      const THREADGROUP T* a_rows = a_tile + sg_row * LDA;
+      const THREADGROUP T* b_columns = b_tile + sg_column;
+      if (tall == TM && wide == TN && depth >= BK) {
+        multiply<T, TM, TN, LDA, LDB, BK, false, true>(
+            acc, a_rows, b_columns, depth, tall, wide);
+      } else {
+        multiply<T, TM, TN, LDA, LDB, BK, false, false>(
+            acc, a_rows, b_columns, depth, tall, wide);
+      }
+    }
+    more = is_next;
+    held = slice;
+    is_held = true;
+  }
+
+  // Eight rows at a time go through threadgroup memory, so that neighbouring
+  // lanes store neighbouring channels.
+  constexpr int ACROSS = TN * 8;
+  constexpr int DOWN = 32 / ACROSS;
+  static_assert(DOWN * ACROSS == 32, "a row of results per 8, 16 or 32 lanes");
+  const int column = column_0 + sg_column + int(lane) % ACROSS;
+  const int fold = column / p->group_result;
+  const int channel = group * p->group_result + column - fold * p->group_result;
+  const int fold_x = fold % p->fold[2];
+  const int fold_y = fold / p->fold[2] % p->fold[1];
+  const int fold_z = fold / p->fold[2] / p->fold[1];
+  const bool has_column = column < p->columns;
+  const float init =
+      has_column && p->has_bias != 0 ? float(bias[channel]) : 0.0f;
+  THREADGROUP float* stage = staging + int(sg) * 8 * ACROSS;
+  threadgroup_barrier(mem_flags::mem_threadgroup); // row_pixels, if no slice
+  UNROLL
+  for (int i = 0; i < TM; ++i) {
+    if (i < tall && wide > 0) {
+      UNROLL
+      for (int j = 0; j < TN; ++j) {
+        simdgroup_store(acc[i * TN + j], stage + j * 8, ACROSS);
+      }
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      UNROLL
+      for (int t = 0; t < 8; t += DOWN) {
+        const int r = t + int(lane) / ACROSS;
+        const int4 at = row_pixels[sg_row + i * 8 + r];
+        const int z = at.y + fold_z;
+        const int y = at.z + fold_y;
+        const int x = at.w + fold_x;
+        // Folded phases hang over the edge at the first and last positions.
+        if (has_column && at.x >= 0 && is_inside(z, y, x, p->result)) {
+          const long pixel =
+              ((long(at.x) * p->result[0] + z) * p->result[1] + y) *
+                  p->result[2] +
+              x;
+          result[pixel * p->result_channels + channel] =
+              T(stage[r * ACROSS + int(lane) % ACROSS] + init);
+        }
+      }
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+    }
+  }
+}
+
+KERNEL(CT_WM * CT_WN * 32)
+CT_NAME(
+    const DEVICE CT_T* source BUFFER(0),
+    const DEVICE CT_T* weights BUFFER(1),
+    const DEVICE CT_T* bias BUFFER(2),
+    DEVICE CT_T* result BUFFER(3),
+    const CONSTANT Correlation* p BUFFER(4),
+    const CONSTANT AxisClass* classes BUFFER(5),
+    const CONSTANT SourceTerm* terms BUFFER(6) KERNEL_IDS) {
+  KERNEL_IDS_INIT
+  constexpr int VEC = 16 / int(sizeof(CT_T));
+  TG_ARRAY(CT_T, a_tile, [CT_BM * (CT_BK + VEC)]);
+  TG_ARRAY(CT_T, b_tile, [CT_BK * (CT_BN + VEC)]);
+  TG_ARRAY(float, staging, [CT_BN * CT_WM * 8]);
+  TG_ARRAY(int4, row_pixels, [CT_BM]);
+  correlate<CT_T, CT_BM, CT_BN, CT_BK, CT_WM, CT_WN>(
+      source,
+      weights,
+      bias,
+      result,
+      p,
+      classes,
+      terms,
+      a_tile,
+      b_tile,
+      staging,
+      row_pixels,
+      tgid,
+      sg,
+      lane);
+}

@@ -1,0 +1,98 @@
+// Slices of the reduction of correlate: which tap and channels each one holds,
+// and where its source values and packed weights lie.
+
+// Where in the reduction a slice lies: a tap of each axis, and channels.
+struct Slice {
+  int tap[3];
+  int channel;
+};
+
+template <int BK>
+METAL_FUNC bool
+advance(THREAD Slice& slice, const THREAD LiveTaps* live, int reduction) {
+  slice.channel += BK;
+  if (slice.channel < reduction) {
+    return true;
+  }
+  slice.channel = 0;
+  UNROLL
+  for (int i = 2; i >= 0; --i) {
+    if (++slice.tap[i] < live[i].last) {
+      return true;
+    }
+    slice.tap[i] = live[i].first;
+  }
+  return false;
+}
+
+// Of a slice's source pixels from those of its rows, and their distance in
+// memory.
+struct Offset {
+  int z;
+  int y;
+  int x;
+  long pixels;
+};
+
+METAL_FUNC Offset offset_of(
+    THREAD const Slice& slice,
+    ClassOfAxes set,
+    const CONSTANT Correlation* p) {
+  Offset offset;
+  offset.z = set.axis[0]->first_offset + slice.tap[0] * p->offset_step[0];
+  offset.y = set.axis[1]->first_offset + slice.tap[1] * p->offset_step[1];
+  offset.x = set.axis[2]->first_offset + slice.tap[2] * p->offset_step[2];
+  offset.pixels =
+      (long(offset.z) * p->source[1] + offset.y) * p->source[2] + offset.x;
+  return offset;
+}
+
+METAL_FUNC int slot_of(
+    THREAD const Slice& slice,
+    ClassOfAxes set,
+    int class_index,
+    const CONSTANT Correlation* p) {
+  if (p->gathered != 0) {
+    return class_index;
+  }
+  const int z = set.axis[0]->first_slot + slice.tap[0];
+  const int y = set.axis[1]->first_slot + slice.tap[1];
+  const int x = set.axis[2]->first_slot + slice.tap[2];
+  return (z * p->slots[1] + y) * p->slots[2] + x;
+}
+
+// VEC values of a row one by one, from `first` of the reduction on: where they
+// are not aligned, or of several taps.
+template <typename T, int VEC>
+METAL_FUNC void gather(
+    THREADGROUP T* to,
+    const DEVICE T* source,
+    long pixel,
+    int z,
+    int y,
+    int x,
+    int first,
+    int reduction,
+    Offset offset,
+    const CONSTANT SourceTerm* terms,
+    const CONSTANT Correlation* p) {
+  UNROLL
+  for (int v = 0; v < VEC; ++v) {
+    int channel = first + v;
+    bool has_value = channel < reduction;
+    if (has_value && p->gathered != 0) {
+      const CONSTANT SourceTerm* term = terms + channel;
+      channel = term->channel;
+      offset.z = term->offset[0];
+      offset.y = term->offset[1];
+      offset.x = term->offset[2];
+      offset.pixels =
+          (long(offset.z) * p->source[1] + offset.y) * p->source[2] + offset.x;
+    }
+    has_value = has_value &&
+        is_inside(z + offset.z, y + offset.y, x + offset.x, p->source);
+    to[v] = has_value
+        ? source[(pixel + offset.pixels) * p->source_channels + channel]
+        : T(0.0f);
+  }
+}

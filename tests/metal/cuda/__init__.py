@@ -1,0 +1,1 @@
+"""The Metal kernels under nvcc, for a second opinion from another GPU."""

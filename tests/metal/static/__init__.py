@@ -1,0 +1,1 @@
+"""Address spaces and other rules of Metal, checked without its compiler."""
