@@ -41,6 +41,7 @@ def check_sdist(path: Path) -> None:
         "PKG-INFO",
         "README.md",
         "cmake",
+        "docs",
         "examples",
         "kernels",
         "mlx_convt",

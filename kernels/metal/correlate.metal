@@ -10,12 +10,11 @@ METAL_FUNC void correlate(
     const DEVICE T* weights,
     const DEVICE T* bias,
     DEVICE T* result,
+    DEVICE float* partial,
     const CONSTANT Correlation* p,
     const CONSTANT AxisClass* classes,
     const CONSTANT SourceTerm* terms,
-    THREADGROUP T* a_tile,
-    THREADGROUP T* b_tile,
-    THREADGROUP float* staging,
+    THREADGROUP uint4* tiles,
     THREADGROUP int4* row_pixels,
     uint3 tgid,
     uint sg,
@@ -35,11 +34,15 @@ METAL_FUNC void correlate(
   static_assert(BM % (8 * WM) == 0 && BN % (8 * WN) == 0 && BK % 8 == 0, "");
   static_assert(A_DOWN * A_LOADS == BM && B_DOWN * B_LOADS == BK, "");
   static_assert(TM * TN <= 16, "more accumulators would leave the registers");
+  THREADGROUP T* a_tile = (THREADGROUP T*)tiles;
+  THREADGROUP T* b_tile = a_tile + BM * LDA;
 
   const int tid = int(sg * 32 + lane);
   const int class_count = p->classes[0] * p->classes[1] * p->classes[2];
-  const int group = int(tgid.z) / class_count;
-  const int class_index = int(tgid.z) - group * class_count;
+  const int split = int(tgid.z) % p->splits;
+  const int group_class = int(tgid.z) / p->splits;
+  const int group = group_class / class_count;
+  const int class_index = group_class - group * class_count;
   const ClassOfAxes set = class_of(class_index, p, classes);
   const int rows = rows_of(set, p);
   const int row_0 = int(tgid.y) * BM;
@@ -97,8 +100,7 @@ METAL_FUNC void correlate(
                                          : p->group_source * set.axis[0]->taps *
           set.axis[1]->taps * set.axis[2]->taps;
   LiveTaps live[3];
-  Slice slice;
-  bool more = reduction > 0;
+  int slices = (reduction + BK - 1) / BK;
   const Box box = box_of(row_0, min(row_0 + BM, rows) - 1, set, p);
   UNROLL
   for (int i = 0; i < 3; ++i) {
@@ -113,10 +115,8 @@ METAL_FUNC void correlate(
           p->offset_step[i],
           p->source[i]);
     }
-    slice.tap[i] = live[i].first;
-    more = more && live[i].first < live[i].last;
+    slices *= live[i].last - live[i].first;
   }
-  slice.channel = 0;
   const CONSTANT SourceTerm* class_terms = terms + long(class_index) * p->terms;
 
   const DEVICE T* group_weights = weights +
@@ -127,9 +127,15 @@ METAL_FUNC void correlate(
   // A slice is read into registers while the one before it is multiplied.
   uint4 a_next[A_LOADS];
   uint4 b_next[B_LOADS];
-  Slice held = slice;
+  const int split_slices = (slices + p->splits - 1) / p->splits;
+  int left = min(split_slices, slices - split * split_slices);
+  Slice slice;
+  if (left > 0) {
+    slice = slice_at<BK>(split * split_slices, live, reduction);
+  }
+  Slice held;
   bool is_held = false;
-  while (more) {
+  while (left > 0 || is_held) {
     if (is_held) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
       UNROLL
@@ -161,7 +167,7 @@ METAL_FUNC void correlate(
       threadgroup_barrier(mem_flags::mem_threadgroup);
     }
 
-    const bool is_next = !is_held || advance<BK>(slice, live, reduction);
+    const bool is_next = left > 0;
     if (is_next) {
       const Offset offset = offset_of(slice, set, p);
       if (p->vector_source != 0) {
@@ -209,9 +215,12 @@ METAL_FUNC void correlate(
             acc, a_rows, b_columns, depth, tall, wide);
       }
     }
-    more = is_next;
-    held = slice;
-    is_held = true;
+    is_held = is_next;
+    if (is_next) {
+      held = slice;
+      advance<BK>(slice, live, reduction);
+      --left;
+    }
   }
 
   // Eight rows at a time go through threadgroup memory, so that neighbouring
@@ -226,10 +235,15 @@ METAL_FUNC void correlate(
   const int fold_y = fold / p->fold[2] % p->fold[1];
   const int fold_z = fold / p->fold[2] / p->fold[1];
   const bool has_column = column < p->columns;
+  const bool is_split = p->splits > 1;
   const float init =
-      has_column && p->has_bias != 0 ? float(bias[channel]) : 0.0f;
-  THREADGROUP float* stage = staging + int(sg) * 8 * ACROSS;
-  threadgroup_barrier(mem_flags::mem_threadgroup); // row_pixels, if no slice
+      has_column && p->has_bias != 0 && !is_split ? float(bias[channel]) : 0.0f;
+  DEVICE float* split_partial = partial +
+      long(split) * p->batch * p->result[0] * p->result[1] * p->result[2] *
+          p->result_channels;
+  // Where the tiles were: the last products have read them.
+  THREADGROUP float* stage = (THREADGROUP float*)tiles + int(sg) * 8 * ACROSS;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
   UNROLL
   for (int i = 0; i < TM; ++i) {
     if (i < tall && wide > 0) {
@@ -251,8 +265,13 @@ METAL_FUNC void correlate(
               ((long(at.x) * p->result[0] + z) * p->result[1] + y) *
                   p->result[2] +
               x;
-          result[pixel * p->result_channels + channel] =
-              T(stage[r * ACROSS + int(lane) % ACROSS] + init);
+          const long to = pixel * p->result_channels + channel;
+          const float sum = stage[r * ACROSS + int(lane) % ACROSS];
+          if (is_split) {
+            split_partial[to] = sum;
+          } else {
+            result[to] = T(sum + init);
+          }
         }
       }
       simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -266,26 +285,26 @@ CT_NAME(
     const DEVICE CT_T* weights BUFFER(1),
     const DEVICE CT_T* bias BUFFER(2),
     DEVICE CT_T* result BUFFER(3),
-    const CONSTANT Correlation* p BUFFER(4),
-    const CONSTANT AxisClass* classes BUFFER(5),
-    const CONSTANT SourceTerm* terms BUFFER(6) KERNEL_IDS) {
+    DEVICE float* partial BUFFER(4),
+    const CONSTANT Correlation* p BUFFER(5),
+    const CONSTANT AxisClass* classes BUFFER(6),
+    const CONSTANT SourceTerm* terms BUFFER(7) KERNEL_IDS) {
   KERNEL_IDS_INIT
   constexpr int VEC = 16 / int(sizeof(CT_T));
-  TG_ARRAY(CT_T, a_tile, [CT_BM * (CT_BK + VEC)]);
-  TG_ARRAY(CT_T, b_tile, [CT_BK * (CT_BN + VEC)]);
-  TG_ARRAY(float, staging, [CT_BN * CT_WM * 8]);
+  constexpr int TILES = (CT_BM * (CT_BK + VEC) + CT_BK * (CT_BN + VEC)) / VEC;
+  static_assert(TILES * 16 >= CT_BN * CT_WM * 8 * 4, "results in their place");
+  TG_ARRAY(uint4, tiles, [TILES]);
   TG_ARRAY(int4, row_pixels, [CT_BM]);
   correlate<CT_T, CT_BM, CT_BN, CT_BK, CT_WM, CT_WN>(
       source,
       weights,
       bias,
       result,
+      partial,
       p,
       classes,
       terms,
-      a_tile,
-      b_tile,
-      staging,
+      tiles,
       row_pixels,
       tgid,
       sg,

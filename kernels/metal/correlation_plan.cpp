@@ -11,25 +11,38 @@
 namespace mlx_convt::metal {
 namespace {
 
-// Fewer threadgroups of a large tile leave cores idle; a guess, for up to 32.
+// Fewer threadgroups leave cores idle; a guess, for up to 32 of them.
 constexpr int64_t kEnoughGroups = 128;
 
-const Tile& tile_for(const Gpu& gpu, int64_t rows, int64_t columns, int64_t z) {
+// How a class is cut into threadgroups.
+struct Cut {
+  const Tile& tile;
+  int64_t splits; // of the reduction
+};
+
+// For `z` classes, where the reduction can be cut into `most_splits`.
+Cut cut_for(
+    const Gpu& gpu,
+    const Correlation& p,
+    int64_t z,
+    int64_t most_splits) {
   auto& [large, wide, tall, single] = kCorrelateTiles;
   auto groups = [&](const Tile& tile) {
-    return divide_up(rows, tile.rows) * divide_up(columns, tile.columns) * z;
+    return divide_up(p.rows, tile.rows) * divide_up(p.columns, tile.columns) *
+        z;
+  };
+  auto suits = [&](const Tile& tile) {
+    return p.rows > tile.rows / 2 && p.columns > tile.columns / 2 &&
+        groups(tile) * most_splits >= kEnoughGroups;
   };
   // From the M3 on, the registers of one SIMD-group suffice to keep it busy.
-  if (gpu.generation >= 15) {
-    return single;
-  }
-  for (auto* tile : {&large, &wide, &tall}) {
-    if (rows > tile->rows / 2 && columns > tile->columns / 2 &&
-        groups(*tile) >= kEnoughGroups) {
-      return *tile;
-    }
-  }
-  return single;
+  bool is_single = gpu.generation >= 15;
+  auto& tile = is_single ? single
+      : suits(large)     ? large
+      : suits(wide)      ? wide
+      : suits(tall)      ? tall
+                         : single;
+  return {tile, std::min(most_splits, divide_up(kEnoughGroups, groups(tile)))};
 }
 
 class CorrelationPlan {
@@ -73,6 +86,10 @@ class CorrelationPlan {
   template <size_t N>
   static int most(const int (&sizes)[N]) {
     return sizes[N - 1];
+  }
+
+  static int64_t pixels(const int (&sizes)[kAxes]) {
+    return int64_t{sizes[0]} * sizes[1] * sizes[2];
   }
 
   double useful() const {
@@ -141,23 +158,51 @@ class CorrelationPlan {
 
   void correlate(const Phases& phases) {
     auto p = parameters(phases);
-    auto packed = pack(phases, p);
+    int64_t elements = g_.batch * pixels(p.result) * int64_t{p.result_channels};
     int64_t z = g_.groups * phases.class_count();
-    auto& tile = tile_for(gpu_, p.rows, p.columns, z);
+    // A split of fewer slices is mostly its own start and end.
+    constexpr int64_t kLeastSlices = 16;
+    int64_t most_splits = std::max<int64_t>(
+        1,
+        std::min(
+            phases.slices(correlate_depth(problem_.element)) / kLeastSlices,
+            kMostPartial / (4 * elements)));
+    auto cut = cut_for(gpu_, p, z, most_splits);
+    p.splits = cut.splits;
+    bool is_split = cut.splits > 1;
+
+    auto packed = pack(phases, p);
+    Slot result{Memory::Result};
+    auto sums =
+        is_split ? add_temporary(plan_, 4 * cut.splits * elements) : result;
     auto terms = phases.source_terms();
     auto classes = add_constants(plan_, phases.classes());
     launch(
-        correlate_kernel(problem_.element, tile),
-        {divide_up(p.columns, tile.columns), divide_up(p.rows, tile.rows), z},
-        tile.threads(),
+        correlate_kernel(problem_.element, cut.tile),
+        {divide_up(p.columns, cut.tile.columns),
+         divide_up(p.rows, cut.tile.rows),
+         z * cut.splits},
+        cut.tile.threads(),
         {source(),
          packed,
          bias(),
-         written({Memory::Result}),
+         written(sums), // bound as both; the kernel writes to one
+         written(sums),
          add_constants(plan_, p),
          classes,
          // A table that is not read stands in for one that is not there.
          terms.empty() ? classes : add_constants(plan_, terms)});
+    if (is_split) {
+      add_sum(
+          plan_,
+          problem_.element,
+          {sums,
+           problem_.has_bias ? Slot{Memory::Bias} : sums,
+           written(result)},
+          {static_cast<int>(elements),
+           p.splits,
+           problem_.has_bias ? p.result_channels : 0});
+    }
   }
 
   void few_columns(const Phases& phases) {

@@ -43,6 +43,8 @@ struct Correlation {
   int batch_first; // neighbouring rows are images, not positions
   int gathered; // a slot holds all taps of a class; see SourceTerm
   int terms; // of a class in the table of SourceTerms
+  int splits; // of the reduction; more than one: sums go to
+              // partial[split][element], without the bias
   int has_bias;
   int vector_source; // the source's channels can be read 16 bytes at once
 };

@@ -84,6 +84,7 @@ Correlation Phases::parameters() const {
   p.padded_columns = round_up(p.columns, kMatrix);
   p.rows = rows_;
   p.batch_first = is_batch_first();
+  p.splits = 1;
   return p;
 }
 

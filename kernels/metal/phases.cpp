@@ -147,6 +147,11 @@ int64_t Phases::taps_of(const Triple& index) const {
   return taps;
 }
 
+int64_t Phases::slices(int64_t depth) const {
+  return gathered_ ? divide_up(most_taps_ * group_source_, depth)
+                   : most_taps_ * divide_up(group_source_, depth);
+}
+
 // Pairs of a position and a tap that meet a source pixel.
 int64_t Phases::Axis::live_pairs(const AxisClass& one, int64_t extent) const {
   int64_t pairs = 0;

@@ -44,6 +44,9 @@ class Phases {
     return g_.batch >= 8 && rows_ / g_.batch <= kSmallMap;
   }
 
+  // Of at most `depth` channels of a tap, in the largest class.
+  int64_t slices(int64_t depth) const;
+
   // About as many products as correlate forms; the same with columns in whole
   // tiles, for half-empty ones are slower.
   double products() const {

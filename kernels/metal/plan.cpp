@@ -54,25 +54,19 @@ void check_limits(const Problem& problem) {
 // The sum over nothing: zeros, or the bias.
 void plan_empty(const Problem& problem, LaunchPlan& plan) {
   auto& g = problem.geometry;
-  auto result = result_shape(problem.contraction, kAxes, g);
   int64_t elements = 1;
-  for (auto size : result) {
+  for (auto size : result_shape(problem.contraction, kAxes, g)) {
     elements = times(elements, size);
   }
   check("the size of an empty sum", elements, "2^31", elements < kLimit * 2);
-  Sum sum{
-      static_cast<int>(elements),
-      0,
-      problem.has_bias ? static_cast<int>(g.c_out) : 0};
-  auto parameters = add_constants(plan, sum);
-  plan.launches.push_back(
-      {sum_splits_kernel(problem.element),
-       {divide_up(elements, kThreads), 1, 1},
-       kThreads,
-       {{Memory::Result},
-        {problem.has_bias ? Memory::Bias : Memory::Result},
-        written({Memory::Result}),
-        parameters}});
+  Slot result{Memory::Result};
+  add_sum(
+      plan,
+      problem.element,
+      {result, problem.has_bias ? Slot{Memory::Bias} : result, written(result)},
+      {static_cast<int>(elements),
+       0,
+       problem.has_bias ? static_cast<int>(g.c_out) : 0});
 }
 
 void check_grids(const LaunchPlan& plan) {

@@ -8,11 +8,6 @@
 namespace mlx_convt::metal {
 namespace {
 
-// Threadgroups that keep every core of the larger GPUs busy; a guess.
-constexpr int64_t kWantedGroups = 256;
-// Of float32 sums, bytes.
-constexpr int64_t kMostPartial = int64_t{64} << 20;
-
 class ReductionPlan {
  public:
   ReductionPlan(const Problem& problem, const Gpu& gpu, LaunchPlan& plan)
@@ -115,15 +110,11 @@ class ReductionPlan {
           written(sums),
           add_constants(plan_, p_)}});
     if (is_split) {
-      Sum sum{p_.elements, p_.splits, 0};
-      plan_.launches.push_back(
-          {sum_splits_kernel(problem_.element),
-           {divide_up(p_.elements, kThreads), 1, 1},
-           kThreads,
-           {sums,
-            sums, // for want of a bias
-            written({Memory::Result}),
-            add_constants(plan_, sum)}});
+      add_sum(
+          plan_,
+          problem_.element,
+          {sums, sums, written({Memory::Result})}, // no bias
+          {p_.elements, p_.splits, 0});
     }
   }
 

@@ -8,21 +8,37 @@ struct Slice {
 };
 
 template <int BK>
-METAL_FUNC bool
+METAL_FUNC void
 advance(THREAD Slice& slice, const THREAD LiveTaps* live, int reduction) {
   slice.channel += BK;
   if (slice.channel < reduction) {
-    return true;
+    return;
   }
   slice.channel = 0;
   UNROLL
   for (int i = 2; i >= 0; --i) {
     if (++slice.tap[i] < live[i].last) {
-      return true;
+      return;
     }
     slice.tap[i] = live[i].first;
   }
-  return false;
+}
+
+// The slice that is reached by `steps` of advance.
+template <int BK>
+METAL_FUNC Slice
+slice_at(int steps, const THREAD LiveTaps* live, int reduction) {
+  const int chunks = (reduction + BK - 1) / BK;
+  Slice slice;
+  int rest = steps / chunks;
+  slice.channel = (steps - rest * chunks) * BK;
+  UNROLL
+  for (int i = 2; i >= 0; --i) {
+    const int count = live[i].last - live[i].first;
+    slice.tap[i] = live[i].first + rest % count;
+    rest = rest / count;
+  }
+  return slice;
 }
 
 // Of a slice's source pixels from those of its rows, and their distance in

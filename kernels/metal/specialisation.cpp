@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "launches.h"
 #include "source.h"
 
 namespace mlx_convt::metal {
@@ -80,9 +81,12 @@ Specialisation pack_weights_kernel(Element element) {
   return specialise("pack_weights", element);
 }
 
+int64_t correlate_depth(Element element) {
+  return 4 * 16 / size_of(element); // four loads
+}
+
 Specialisation correlate_kernel(Element element, const Tile& tile) {
-  // Four loads of 16 bytes across the reduction.
-  return tiled("correlate", element, tile, 4 * 16 / size_of(element));
+  return tiled("correlate", element, tile, correlate_depth(element));
 }
 
 Specialisation few_columns_kernel(Element element, int columns) {
@@ -120,6 +124,19 @@ Specialisation weight_grad_direct_kernel(Element element, bool along_pixels) {
 
 Specialisation sum_splits_kernel(Element element) {
   return specialise("sum_splits", element);
+}
+
+void add_sum(
+    LaunchPlan& plan,
+    Element element,
+    std::vector<Slot> slots,
+    const Sum& sum) {
+  slots.push_back(add_constants(plan, sum));
+  plan.launches.push_back(
+      {sum_splits_kernel(element),
+       {divide_up(sum.elements, kThreads), 1, 1},
+       kThreads,
+       std::move(slots)});
 }
 
 std::vector<Specialisation> all_specialisations() {

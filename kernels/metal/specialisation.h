@@ -2,6 +2,7 @@
 // the tests can run every one.
 #pragma once
 
+#include "params.h"
 #include "plan.h"
 
 namespace mlx_convt::metal {
@@ -32,6 +33,9 @@ inline constexpr int kFewColumnsRows = 4; // positions of a thread
 inline constexpr int kFewColumnsThreads = 64;
 inline constexpr int kThreads = 256; // of all other kernels
 
+// Of the reduction that correlate multiplies at once.
+int64_t correlate_depth(Element element);
+
 Specialisation pack_weights_kernel(Element element);
 Specialisation correlate_kernel(Element element, const Tile& tile);
 Specialisation few_columns_kernel(Element element, int columns);
@@ -40,6 +44,13 @@ Specialisation lanes_kernel(Element element);
 Specialisation weight_grad_kernel(Element element, const Tile& tile);
 Specialisation weight_grad_direct_kernel(Element element, bool along_pixels);
 Specialisation sum_splits_kernel(Element element);
+
+// The launch of sum_splits; slots are partial sums, bias and result.
+void add_sum(
+    LaunchPlan& plan,
+    Element element,
+    std::vector<Slot> slots,
+    const Sum& sum);
 
 std::vector<Specialisation> all_specialisations();
 

@@ -8,9 +8,7 @@ METAL_FUNC void weight_grad(
     DEVICE T* result,
     DEVICE float* partial,
     const CONSTANT Reduction* p,
-    THREADGROUP T* a_tile,
-    THREADGROUP T* b_tile,
-    THREADGROUP float* staging,
+    THREADGROUP uint4* tiles,
     THREADGROUP int4* pixels,
     uint3 tgid,
     uint sg,
@@ -29,6 +27,8 @@ METAL_FUNC void weight_grad(
   static_assert(THREADS % BM == 0 && THREADS % BN == 0, "");
   static_assert(BK <= THREADS && BK % 8 == 0, "");
   static_assert(TM * TN <= 16, "more accumulators would leave the registers");
+  THREADGROUP T* a_tile = (THREADGROUP T*)tiles;
+  THREADGROUP T* b_tile = a_tile + BK * LDA;
 
   const int tid = int(sg * 32 + lane);
   const int group = int(tgid.z) / p->splits;
@@ -165,7 +165,9 @@ METAL_FUNC void weight_grad(
   constexpr int DOWN = 32 / ACROSS;
   static_assert(DOWN * ACROSS == 32, "a row of results per 8, 16 or 32 lanes");
   const int column = column_0 + sg_column + int(lane) % ACROSS;
-  THREADGROUP float* stage = staging + int(sg) * 8 * ACROSS;
+  // Where the tiles were: the last products have read them.
+  THREADGROUP float* stage = (THREADGROUP float*)tiles + int(sg) * 8 * ACROSS;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
   DEVICE float* split_partial = partial + long(split) * p->elements;
   UNROLL
   for (int i = 0; i < TM; ++i) {
@@ -205,21 +207,10 @@ CT_NAME(
     const CONSTANT Reduction* p BUFFER(4) KERNEL_IDS) {
   KERNEL_IDS_INIT
   constexpr int VEC = 16 / int(sizeof(CT_T));
-  TG_ARRAY(CT_T, a_tile, [CT_BK * (CT_BM + VEC)]);
-  TG_ARRAY(CT_T, b_tile, [CT_BK * (CT_BN + VEC)]);
-  TG_ARRAY(float, staging, [CT_BN * CT_WM * 8]);
+  constexpr int TILES = CT_BK * (CT_BM + VEC + CT_BN + VEC) / VEC;
+  static_assert(TILES * 16 >= CT_BN * CT_WM * 8 * 4, "results in their place");
+  TG_ARRAY(uint4, tiles, [TILES]);
   TG_ARRAY(int4, pixels, [2 * CT_BK]);
   weight_grad<CT_T, CT_BM, CT_BN, CT_BK, CT_WM, CT_WN>(
-      x,
-      y,
-      result,
-      partial,
-      p,
-      a_tile,
-      b_tile,
-      staging,
-      pixels,
-      tgid,
-      sg,
-      lane);
+      x, y, result, partial, p, tiles, pixels, tgid, sg, lane);
 }

@@ -29,6 +29,11 @@ CHOSEN = {
     "tile 32x64": make_geometry((5, 4), (9, 9), 8, 72, stride=8),
     "tile 64x32": make_geometry((7, 6), (13, 13), 8, 24, stride=12),
     "splits 64x64": make_geometry((16, 17), (2, 2), 40, 72, stride=2),
+    "splits of the reduction": make_geometry((5, 5), (3, 3), 130, 20),
+    "splits, gathered": make_geometry((3, 4), (16, 16), 40, 2, stride=2),
+    "splits, bias and phases": make_geometry(
+        (4, 5), (4, 3), 260, 12, batch=2, stride=(2, 1), padding=1
+    ),
     # Attributes, one axis unlike another.
     "padding crops taps": make_geometry(
         (5, 4), (5, 6), 12, 20, stride=(3, 2), padding=((2, 1), (4, 3))

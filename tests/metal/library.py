@@ -7,19 +7,13 @@ kept in `build/metal_tests` and made again when a source changes.
 
 import ctypes
 import functools
-import hashlib
 import json
-import os
 import re
-import shlex
-import shutil
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from compilation import compile_all, digest, link, run, texts_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -96,6 +90,7 @@ class Options(ctypes.Structure):
         ("seed", ctypes.c_int64),
         ("permuted_layout", ctypes.c_int64),
         ("last_groups_only", ctypes.c_int64),
+        ("tail_bytes", ctypes.c_int64),
     ]
 
 
@@ -134,6 +129,7 @@ class Library:
         library = self.folder / f"{digest(map(str, objects))}.so"
         if not library.exists():
             link(objects, library)
+        self.objects = objects
         self.handle = ctypes.CDLL(str(library))
         for name in ("plan", "errors", "name", "kernel", "text", "metal_text"):
             getattr(self.handle, f"runner_{name}").restype = ctypes.c_char_p
@@ -152,60 +148,66 @@ class Library:
         }
 
     def _build_host(self):
+        emulator = HERE / "emulator"
+        metal = self.kernels / "metal"
         files = [
-            *sorted((self.kernels / "metal").glob("*.cpp")),
+            *sorted(
+                file for file in metal.glob("*.cpp") if file.stem != "eval"
+            ),
             self.kernels / "geometry.cpp",
-            *sorted((HERE / "emulator").glob("*.cpp")),
             HERE / "runner" / "runner.cpp",
+            self._embedded(),
         ]
-        files = [file for file in files if file.name != "eval.cpp"]
-        embed = ROOT / "cmake" / "embed_metal.py"
-        sources = [
-            *files,
-            *sorted((self.kernels / "metal").glob("*.[hm]*")),
-            *sorted((HERE / "emulator").glob("*.h")),
-            *sorted((HERE / "runner").glob("*.h")),
+        headers = texts_of(
+            *metal.glob("*.h"),
             self.kernels / "geometry.h",
-            embed,
+            *emulator.glob("*.h"),
+            *(HERE / "runner").glob("*.h"),
+        )
+        units = [(file, file.read_text(), *headers) for file in files]
+        headers = texts_of(*emulator.glob("*.h"))
+        units += [
+            (file, file.read_text(), *headers)
+            for file in sorted(emulator.glob("*.cpp"))
         ]
-        folder = self.folder / digest(
-            HOST_FLAGS, *(file.read_text() for file in sources)
-        )
-        text = folder / "source.cpp"
-        objects = [folder / f"{file.stem}.o" for file in [*files, text]]
-        if all(file.exists() for file in objects):
-            return objects
-        folder.mkdir(exist_ok=True)
-        run([sys.executable, embed, self.kernels / "metal", text])
-        compile_all(
-            [
-                [*HOST_FLAGS, f"-I{self.kernels}", "-c", file, "-o", to]
-                for file, to in zip([*files, text], objects, strict=True)
-            ]
-        )
-        return objects
+        flags = [*HOST_FLAGS, f"-I{self.kernels}"]
+        jobs = [
+            (flags, file, self.folder / f"{digest(HOST_FLAGS, *texts)}.o")
+            for file, *texts in units
+        ]
+        compile_all(jobs)
+        return [to for _, _, to in jobs]
+
+    def _embedded(self):
+        """The source that holds the kernels' texts."""
+        embed = ROOT / "cmake" / "embed_metal.py"
+        metal = self.kernels / "metal"
+        texts = texts_of(embed, *metal.glob("*.metal"), metal / "params.h")
+        file = self.folder / f"{digest(*texts)}.cpp"
+        if not file.exists():
+            run([sys.executable, embed, metal, file])
+        return file
 
     def load_kernels(self, chosen=None):
         """Compile and load `chosen` specialisations, all by default."""
-        headers = sorted((HERE / "emulator").glob("*.h"))
-        common = [file.read_text() for file in headers]
-        jobs, objects = [], []
-        wanted = chosen or self.specialisations
+        headers = texts_of(
+            *(HERE / "emulator").glob("*.h"), HERE / "runner" / "registry.h"
+        )
+        flags = [*KERNEL_FLAGS, f"-I{HERE}"]
+        jobs = []
         groups = {}
-        for one in wanted:
+        for one in chosen or self.specialisations:
             # Those of a kernel and a type share the cost of the headers.
             groups.setdefault((one.kernel, one.defines["CT_T"]), []).append(one)
         for members in groups.values():
             unit = unit_of(members)
-            base = self.folder / digest(KERNEL_FLAGS, unit, *common)
-            to = base.with_suffix(".o")
-            objects.append(to)
-            if not to.exists():
-                file = base.with_suffix(".cpp")
-                file.write_text(unit)
-                jobs.append([*KERNEL_FLAGS, f"-I{HERE}", "-c", file, "-o", to])
+            base = self.folder / digest(KERNEL_FLAGS, unit, *headers)
+            base.with_suffix(".cpp").write_text(unit)
+            jobs.append(
+                (flags, base.with_suffix(".cpp"), base.with_suffix(".o"))
+            )
         compile_all(jobs)
-        self._load([*self.host_objects, *objects])
+        self._load([*self.host_objects, *(to for _, _, to in jobs)])
 
     def plan(self, problem):
         """The plan as a dict; ValueError where it is refused."""
@@ -247,41 +249,6 @@ def unit_of(specialisations):
             f"}}\n{undefine}"
         )
     return text
-
-
-def compiler():
-    found = shutil.which(shlex.split(os.environ.get("CXX", "c++"))[0])
-    if found is None:
-        pytest.skip("needs a C++ compiler")
-    return shlex.split(os.environ.get("CXX", "c++"))
-
-
-def compile_all(jobs):
-    command = compiler()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda job: run([*command, *job]), jobs))
-
-
-def link(objects, library):
-    # Renamed when it is whole: another process may be looking for it.
-    partial = library.with_suffix(f".{os.getpid()}")
-    run([*compiler(), "-shared", *objects, "-ldl", "-o", partial])
-    partial.rename(library)
-
-
-def run(command):
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{shlex.join(map(str, command))}\n{done.stderr}")
-
-
-def digest(*parts):
-    text = "\0".join(
-        part if isinstance(part, str) else "\0".join(part) for part in parts
-    )
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 @functools.cache

@@ -163,6 +163,10 @@ void write(void* buffer, size_t offset, const void* from, size_t bytes) {
   std::memset(target.initialised + offset, 1, bytes);
 }
 
+void mark_initialised(void* buffer) {
+  known(buffer).is_whole = true;
+}
+
 void change_access(void* buffer, Access access) {
   known(buffer).access = access;
 }
@@ -203,7 +207,9 @@ bool check_device_access(
       std::memset(buffer->initialised + from, 1, bytes);
     }
   } else {
-    loaded += bytes;
+    if (buffer->access != Access::Constant) {
+      loaded += bytes;
+    }
     const size_t bad = first_uninitialised(*buffer, from, from + bytes);
     if (bad < from + bytes) {
       report(

@@ -51,6 +51,9 @@ void* allocate(
 void read(const void* buffer, size_t offset, void* to, size_t bytes);
 void write(void* buffer, size_t offset, const void* from, size_t bytes);
 
+// All bytes of a buffer count as written; those of a large one are zeros.
+void mark_initialised(void* buffer);
+
 // Which bytes are initialised stays, as for a temporary that one launch writes
 // and the next one reads.
 void change_access(void* buffer, Access access);

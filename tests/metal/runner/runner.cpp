@@ -1,11 +1,13 @@
 #include "runner.h"
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "../emulator/runtime.h"
+#include "buffers.h"
 #include "metal/plan.h"
 #include "metal/specialisation.h"
 #include "registry.h"
@@ -13,13 +15,7 @@
 namespace runner {
 namespace {
 
-using mlx_convt::Contraction;
-using mlx_convt::Geometry;
-using mlx_convt::Triple;
 using mlx_convt::metal::LaunchPlan;
-using mlx_convt::metal::Memory;
-using mlx_convt::metal::Problem;
-using mlx_convt::metal::Slot;
 
 std::map<std::string, Kernel>& registry() {
   static std::map<std::string, Kernel> kernels;
@@ -36,159 +32,10 @@ const char* keep(std::string text) {
   return text_buffer().c_str();
 }
 
-Triple triple(const int64_t* values) {
-  return {values[0], values[1], values[2]};
-}
-
-Problem problem_of(const RunnerProblem& p) {
-  Geometry geometry{
-      p.batch,
-      triple(p.in),
-      triple(p.kernel),
-      triple(p.out),
-      triple(p.stride),
-      triple(p.padding),
-      triple(p.dilation),
-      p.c_in,
-      p.c_out,
-      p.groups};
-  return {
-      static_cast<Contraction>(p.contraction),
-      geometry,
-      static_cast<mlx_convt::metal::Element>(p.element),
-      p.has_bias != 0,
-      p.first_misalign == 0,
-      p.second_misalign == 0};
-}
-
 LaunchPlan plan_of(const RunnerProblem& p) {
   return mlx_convt::metal::make_plan(
       problem_of(p), {static_cast<int>(p.generation)});
 }
-
-int64_t elements(const mlx_convt::Dims& shape) {
-  int64_t count = 1;
-  for (auto size : shape) {
-    count *= size;
-  }
-  return count;
-}
-
-// Bytes of x, w and y.
-struct Sizes {
-  explicit Sizes(const Problem& problem) {
-    auto& g = problem.geometry;
-    auto bytes = [&](Contraction result) {
-      return elements(mlx_convt::result_shape(result, 3, g)) *
-          mlx_convt::metal::size_of(problem.element);
-    };
-    int64_t x = bytes(Contraction::InputGrad);
-    int64_t w = bytes(Contraction::WeightGrad);
-    int64_t y = bytes(Contraction::Output);
-    switch (problem.contraction) {
-      case Contraction::Output:
-        first = x, second = w, result = y;
-        break;
-      case Contraction::InputGrad:
-        first = w, second = y, result = x;
-        break;
-      default:
-        first = x, second = y, result = w;
-    }
-    bias = g.c_out * mlx_convt::metal::size_of(problem.element);
-  }
-
-  int64_t first;
-  int64_t second;
-  int64_t result;
-  int64_t bias;
-};
-
-// The buffers of a plan in the emulator, for as long as it runs.
-class Buffers {
- public:
-  Buffers(
-      const RunnerProblem& p,
-      const LaunchPlan& plan,
-      const void* first,
-      const void* second,
-      const void* bias) {
-    Sizes sizes(problem_of(p));
-    auto read = emulator::Access::Read;
-    first_ =
-        emulator::allocate("first", sizes.first, read, first, p.first_misalign);
-    second_ = emulator::allocate(
-        "second", sizes.second, read, second, p.second_misalign);
-    bias_ = p.has_bias ? emulator::allocate("bias", sizes.bias, read, bias, 0)
-                       : nullptr;
-    result_ = emulator::allocate(
-        "result", sizes.result, emulator::Access::Write, nullptr, 0);
-    for (auto bytes : plan.temporaries) {
-      temporaries_.push_back(
-          emulator::allocate(
-              "temporary", bytes, emulator::Access::Write, nullptr, 0));
-    }
-    for (auto& ints : plan.constants) {
-      constants_.push_back(
-          emulator::allocate(
-              "constants",
-              ints.size() * sizeof(int),
-              emulator::Access::Constant,
-              ints.data(),
-              0));
-    }
-  }
-
-  ~Buffers() {
-    emulator::release_all();
-  }
-
-  Buffers(const Buffers&) = delete;
-  Buffers& operator=(const Buffers&) = delete;
-
-  void* at(const Slot& slot) const {
-    switch (slot.memory) {
-      case Memory::First:
-        return first_;
-      case Memory::Second:
-        return second_;
-      case Memory::Bias:
-        return bias_;
-      case Memory::Result:
-        return result_;
-      case Memory::Temporary:
-        return temporaries_[slot.index];
-      default:
-        return constants_[slot.index];
-    }
-  }
-
-  void* result() const {
-    return result_;
-  }
-
-  // What a launch writes, it may write; other temporaries it only reads.
-  void allow(const mlx_convt::metal::Launch& launch) {
-    for (auto& slot : launch.slots) {
-      if (slot.memory == Memory::Temporary) {
-        emulator::change_access(at(slot), emulator::Access::Read);
-      }
-    }
-    for (auto& slot : launch.slots) {
-      if (slot.is_written) {
-        emulator::change_access(at(slot), emulator::Access::Write);
-      }
-    }
-  }
-
- private:
-  void* first_;
-  void* second_;
-  void* bias_;
-  void* result_;
-  std::vector<void*> temporaries_;
-  std::vector<void*> constants_;
-};
 
 int run_launch(
     const mlx_convt::metal::Launch& launch,
@@ -313,14 +160,16 @@ int64_t runner_run(
   runner::error_text().clear();
   try {
     auto plan = runner::plan_of(*problem);
-    runner::Buffers buffers(*problem, plan, first, second, bias);
+    runner::Buffers buffers(
+        *problem, plan, options->tail_bytes, first, second, bias);
     int64_t errors = 0;
     for (auto& launch : plan.launches) {
       errors = runner::run_launch(launch, *options, buffers, *counts);
     }
     if (result) {
       runner::Sizes sizes(runner::problem_of(*problem));
-      emulator::read(buffers.result(), 0, result, sizes.result);
+      auto tail = runner::tail_of(sizes.result, options->tail_bytes);
+      emulator::read(buffers.result(), sizes.result - tail, result, tail);
     }
     runner::error_text() = emulator::errors();
     return errors;

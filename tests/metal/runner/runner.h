@@ -32,6 +32,9 @@ struct RunnerOptions {
   int64_t seed;
   int64_t permuted_layout;
   int64_t last_groups_only; // of each launch, this many; 0: all
+  // Larger arrays are passed by this many of their last bytes, the operands'
+  // others are zeros; 0: all of every array.
+  int64_t tail_bytes;
 };
 
 // Of all launches of a plan together, but for the largest threadgroup.
