@@ -3,10 +3,11 @@
 Usage: check_dist.py FOLDER, with one of each in it and mlx_convt installed.
 """
 
+import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import mlx_convt
 
@@ -29,26 +30,17 @@ def check_wheel(path: Path) -> None:
 
 
 def check_sdist(path: Path) -> None:
-    # A wheel has been built from it, so no source is missing.
+    """Every file of the checkout but those that only serve its upkeep."""
     with tarfile.open(path) as archive:
-        paths = [PurePosixPath(name).parts for name in archive.getnames()]
-    top = {parts[1] for parts in paths if len(parts) > 1}
-    wanted = {
-        "CHANGELOG.md",
-        "CMakeLists.txt",
-        "CONTRIBUTING.md",
-        "LICENSE",
-        "PKG-INFO",
-        "README.md",
-        "cmake",
-        "docs",
-        "examples",
-        "kernels",
-        "mlx_convt",
-        "pyproject.toml",
-        "tests",
-    }
-    assert top == wanted, sorted(top ^ wanted)
+        members = [one.name for one in archive.getmembers() if one.isfile()]
+    held = {name.split("/", 1)[1] for name in members}
+    listed = subprocess.run(
+        ["git", "ls-files"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    upkeep = (".ci/", ".github/", ".clang-format", ".gitignore")
+    wanted = {name for name in listed if not name.startswith(upkeep)}
+    wanted.add("PKG-INFO")
+    assert held == wanted, sorted(held ^ wanted)
 
 
 def main(folder: Path) -> None:

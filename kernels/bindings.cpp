@@ -154,6 +154,10 @@ NB_MODULE(_ext, m) {
       "output_padding"_a,
       "groups"_a,
       "Whether an algorithm can run a contraction of this call.");
+  m.def(
+      "compile_gpu_kernels",
+      &compile_gpu_kernels,
+      "Names of the GPU's functions, all compiled; none without kernels.");
   m.def("num_threads", &cpu::num_threads);
   m.def("instruction_set", [] { return std::string(cpu::instruction_set()); });
   m.def(

@@ -29,10 +29,12 @@ mx::array build(
           "] operands of different dtypes reached the primitive.");
     }
   }
-  check_forced(
-      forced,
-      {contraction, geometry, cpu::scalar_of(dtype), operands.size() > 2},
-      window.rank);
+  if (stream.device == mx::Device::cpu) {
+    check_forced(
+        forced,
+        {contraction, geometry, cpu::scalar_of(dtype), operands.size() > 2},
+        window.rank);
+  }
   // The backends read plain row-major arrays. A copy, where one is needed, is
   // an operation of the graph like any other; what is known to be plain is
   // spared it. Strides of tracers are not yet theirs.

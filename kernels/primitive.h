@@ -95,6 +95,9 @@ class ConvTranspose : public mx::Primitive {
 // What eval_gpu runs on: "Metal", or "none" where it only throws.
 const char* gpu_kernels();
 
+// Compiles every function that eval_gpu can launch; their names.
+std::vector<std::string> compile_gpu_kernels();
+
 // Sizes of the problem that the given operands pose.
 Geometry bind(
     Contraction contraction,

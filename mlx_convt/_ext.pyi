@@ -70,6 +70,9 @@ def eligible(
 ) -> bool:
     """Whether an algorithm can run a contraction of this call."""
 
+def compile_gpu_kernels() -> list[str]:
+    """Names of the GPU's functions, all compiled; none without kernels."""
+
 def num_threads() -> int: ...
 def instruction_set() -> str: ...
 def instruction_sets() -> list[str]:

@@ -171,7 +171,7 @@ def test_the_builtin_has_no_float64(small_file, capsys):
         ),
         (
             ["--device", "gpu", "--dtype", "float64"],
-            "--device gpu",
+            "--device gpu has no float64.",
         ),
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
     ],

@@ -21,6 +21,7 @@ METAL_FUNC void correlate(
     uint lane) {
   constexpr int VEC = 16 / int(sizeof(T));
   constexpr int THREADS = WM * WN * 32;
+  static_assert(THREADS == CT_THREADS, "");
   constexpr int LDA = BK + VEC;
   constexpr int LDB = BN + VEC;
   constexpr int TM = BM / (8 * WM);
@@ -51,36 +52,18 @@ METAL_FUNC void correlate(
     return; // the whole threadgroup: classes differ in their positions
   }
 
-  // The rows' pixels in the result, for the stores at the end.
+  // For the stores at the end.
   for (int i = tid; i < BM; i += THREADS) {
-    const int row = row_0 + i;
-    const Position q = position_of(min(row, rows - 1), set, p);
-    const int z = q.at[0] * p->result_step[0] + set.axis[0]->origin;
-    const int y = q.at[1] * p->result_step[1] + set.axis[1]->origin;
-    const int x = q.at[2] * p->result_step[2] + set.axis[2]->origin;
-    row_pixels[i] = int4(row < rows ? q.image : -1, z, y, x);
+    row_pixels[i] = result_of(row_0 + i, rows, set, p);
   }
 
-  // The rows that this thread copies: their source pixels at offset zero.
+  // The rows that this thread copies.
   const int a_column = tid % A_ACROSS * VEC;
   const int a_row = tid / A_ACROSS;
-  long a_pixel[A_LOADS];
-  int a_z[A_LOADS];
-  int a_y[A_LOADS];
-  int a_x[A_LOADS];
+  SourcePixel a_at[A_LOADS];
   UNROLL
   for (int i = 0; i < A_LOADS; ++i) {
-    const int row = row_0 + a_row + i * A_DOWN;
-    const Position q = position_of(min(row, rows - 1), set, p);
-    // Past the last row nothing is inside of the source.
-    a_z[i] = row < rows ? q.at[0] * p->source_step[0] : -(1 << 30);
-    a_y[i] = q.at[1] * p->source_step[1];
-    a_x[i] = q.at[2] * p->source_step[2];
-    a_pixel[i] = ((long(q.image) * p->source[0] + q.at[0] * p->source_step[0]) *
-                      p->source[1] +
-                  a_y[i]) *
-            p->source[2] +
-        a_x[i];
+    a_at[i] = source_of(row_0 + a_row + i * A_DOWN, rows, set, p);
   }
   const int b_column = column_0 + tid % B_ACROSS * VEC;
   const int b_row = tid / B_ACROSS;
@@ -100,23 +83,8 @@ METAL_FUNC void correlate(
                                          : p->group_source * set.axis[0]->taps *
           set.axis[1]->taps * set.axis[2]->taps;
   LiveTaps live[3];
-  int slices = (reduction + BK - 1) / BK;
-  const Box box = box_of(row_0, min(row_0 + BM, rows) - 1, set, p);
-  UNROLL
-  for (int i = 0; i < 3; ++i) {
-    live[i].first = 0;
-    live[i].last = 1;
-    if (p->gathered == 0) {
-      live[i] = live_taps(
-          set.axis[i],
-          box.least[i],
-          box.most[i],
-          p->source_step[i],
-          p->offset_step[i],
-          p->source[i]);
-    }
-    slices *= live[i].last - live[i].first;
-  }
+  live_taps_of(live, row_0, min(row_0 + BM, rows) - 1, set, p);
+  const int slices = slices_of<BK>(live, reduction);
   const CONSTANT SourceTerm* class_terms = terms + long(class_index) * p->terms;
 
   const DEVICE T* group_weights = weights +
@@ -153,10 +121,7 @@ METAL_FUNC void correlate(
           gather<T, VEC>(
               to,
               group_source_channels,
-              a_pixel[i],
-              a_z[i],
-              a_y[i],
-              a_x[i],
+              a_at[i],
               held.channel + a_column,
               reduction,
               offset_of(held, set, p),
@@ -175,14 +140,14 @@ METAL_FUNC void correlate(
         for (int i = 0; i < A_LOADS; ++i) {
           const int channel = slice.channel + a_column;
           const bool has_value = channel < reduction &&
-              is_inside(a_z[i] + offset.z,
-                        a_y[i] + offset.y,
-                        a_x[i] + offset.x,
+              is_inside(a_at[i].z + offset.z,
+                        a_at[i].y + offset.y,
+                        a_at[i].x + offset.x,
                         p->source);
           a_next[i] = uint4(0);
           if (has_value) {
             a_next[i] = *(const DEVICE uint4*)(group_source_channels +
-                                               (a_pixel[i] + offset.pixels) *
+                                               (a_at[i].index + offset.pixels) *
                                                    p->source_channels +
                                                channel);
           }
@@ -223,55 +188,33 @@ METAL_FUNC void correlate(
     }
   }
 
-  // Eight rows at a time go through threadgroup memory, so that neighbouring
-  // lanes store neighbouring channels.
+  // Eight rows at a time go through threadgroup memory, where the tiles were,
+  // so that neighbouring lanes store neighbouring channels.
   constexpr int ACROSS = TN * 8;
   constexpr int DOWN = 32 / ACROSS;
   static_assert(DOWN * ACROSS == 32, "a row of results per 8, 16 or 32 lanes");
-  const int column = column_0 + sg_column + int(lane) % ACROSS;
-  const int fold = column / p->group_result;
-  const int channel = group * p->group_result + column - fold * p->group_result;
-  const int fold_x = fold % p->fold[2];
-  const int fold_y = fold / p->fold[2] % p->fold[1];
-  const int fold_z = fold / p->fold[2] / p->fold[1];
-  const bool has_column = column < p->columns;
-  const bool is_split = p->splits > 1;
-  const float init =
-      has_column && p->has_bias != 0 && !is_split ? float(bias[channel]) : 0.0f;
-  DEVICE float* split_partial = partial +
-      long(split) * p->batch * p->result[0] * p->result[1] * p->result[2] *
-          p->result_channels;
-  // Where the tiles were: the last products have read them.
+  const int local = int(lane) % ACROSS;
+  const int column_index = column_0 + sg_column + local;
+  const Column column = column_of(column_index, group, p);
   THREADGROUP float* stage = (THREADGROUP float*)tiles + int(sg) * 8 * ACROSS;
   threadgroup_barrier(mem_flags::mem_threadgroup);
   UNROLL
   for (int i = 0; i < TM; ++i) {
     if (i < tall && wide > 0) {
-      UNROLL
-      for (int j = 0; j < TN; ++j) {
-        simdgroup_store(acc[i * TN + j], stage + j * 8, ACROSS);
-      }
-      simdgroup_barrier(mem_flags::mem_threadgroup);
+      stage_rows<TN>(acc + i * TN, stage);
       UNROLL
       for (int t = 0; t < 8; t += DOWN) {
         const int r = t + int(lane) / ACROSS;
-        const int4 at = row_pixels[sg_row + i * 8 + r];
-        const int z = at.y + fold_z;
-        const int y = at.z + fold_y;
-        const int x = at.w + fold_x;
-        // Folded phases hang over the edge at the first and last positions.
-        if (has_column && at.x >= 0 && is_inside(z, y, x, p->result)) {
-          const long pixel =
-              ((long(at.x) * p->result[0] + z) * p->result[1] + y) *
-                  p->result[2] +
-              x;
-          const long to = pixel * p->result_channels + channel;
-          const float sum = stage[r * ACROSS + int(lane) % ACROSS];
-          if (is_split) {
-            split_partial[to] = sum;
-          } else {
-            result[to] = T(sum + init);
-          }
+        if (column_index < p->columns) {
+          store_sum<T>(
+              stage[r * ACROSS + local],
+              row_pixels[sg_row + i * 8 + r],
+              column,
+              split,
+              bias,
+              result,
+              partial,
+              p);
         }
       }
       simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -279,7 +222,7 @@ METAL_FUNC void correlate(
   }
 }
 
-KERNEL(CT_WM * CT_WN * 32)
+KERNEL(CT_THREADS)
 CT_NAME(
     const DEVICE CT_T* source BUFFER(0),
     const DEVICE CT_T* weights BUFFER(1),

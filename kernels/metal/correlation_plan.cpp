@@ -1,7 +1,10 @@
 #include "correlation_plan.h"
 
 #include <algorithm>
+#include <functional>
+#include <initializer_list>
 #include <iterator>
+#include <numeric>
 #include <optional>
 
 #include "launches.h"
@@ -13,6 +16,10 @@ namespace {
 
 // Fewer threadgroups leave cores idle; a guess, for up to 32 of them.
 constexpr int64_t kEnoughGroups = 128;
+
+int64_t splits_for(int64_t groups, int64_t most_splits) {
+  return std::min(most_splits, divide_up(kEnoughGroups, groups));
+}
 
 // How a class is cut into threadgroups.
 struct Cut {
@@ -42,7 +49,7 @@ Cut cut_for(
       : suits(wide)      ? wide
       : suits(tall)      ? tall
                          : single;
-  return {tile, std::min(most_splits, divide_up(kEnoughGroups, groups(tile)))};
+  return {tile, splits_for(groups(tile), most_splits)};
 }
 
 class CorrelationPlan {
@@ -88,10 +95,6 @@ class CorrelationPlan {
     return sizes[N - 1];
   }
 
-  static int64_t pixels(const int (&sizes)[kAxes]) {
-    return int64_t{sizes[0]} * sizes[1] * sizes[2];
-  }
-
   double useful() const {
     return 1.0 * g_.batch * g_.in_pixels() * g_.taps() * g_.c_in *
         g_.group_out();
@@ -107,10 +110,6 @@ class CorrelationPlan {
         problem_.contraction == Contraction::Output ? Memory::Second
                                                     : Memory::First};
   }
-  Slot bias() const {
-    return problem_.has_bias ? Slot{Memory::Bias} : weights();
-  }
-
   Correlation parameters(const Phases& phases) const {
     auto p = phases.parameters();
     p.has_bias = problem_.has_bias;
@@ -156,115 +155,139 @@ class CorrelationPlan {
     return packed;
   }
 
-  void correlate(const Phases& phases) {
-    auto p = parameters(phases);
-    int64_t elements = g_.batch * pixels(p.result) * int64_t{p.result_channels};
-    int64_t z = g_.groups * phases.class_count();
-    // A split of fewer slices is mostly its own start and end.
-    constexpr int64_t kLeastSlices = 16;
-    int64_t most_splits = std::max<int64_t>(
-        1,
-        std::min(
-            phases.slices(correlate_depth(problem_.element)) / kLeastSlices,
-            kMostPartial / (4 * elements)));
-    auto cut = cut_for(gpu_, p, z, most_splits);
-    p.splits = cut.splits;
-    bool is_split = cut.splits > 1;
+  // Splits of at least so many slices that a split is more than its own start
+  // and end, and of limited partial sums.
+  int64_t most_splits(int64_t slices, int64_t least) const {
+    return std::max<int64_t>(
+        1, std::min(slices / least, kMostPartial / (4 * elements())));
+  }
 
-    auto packed = pack(phases, p);
-    Slot result{Memory::Result};
-    auto sums =
-        is_split ? add_temporary(plan_, 4 * cut.splits * elements) : result;
-    auto terms = phases.source_terms();
-    auto classes = add_constants(plan_, phases.classes());
-    launch(
-        correlate_kernel(problem_.element, cut.tile),
-        {divide_up(p.columns, cut.tile.columns),
-         divide_up(p.rows, cut.tile.rows),
-         z * cut.splits},
-        cut.tile.threads(),
-        {source(),
-         packed,
-         bias(),
-         written(sums), // bound as both; the kernel writes to one
-         written(sums),
-         add_constants(plan_, p),
-         classes,
-         // A table that is not read stands in for one that is not there.
-         terms.empty() ? classes : add_constants(plan_, terms)});
+  int64_t elements() const {
+    auto shape = result_shape(problem_.contraction, kAxes, g_);
+    return std::reduce(
+        shape.begin(), shape.end(), int64_t{1}, std::multiplies<int64_t>());
+  }
+
+  // Launches a kernel of these parameters, whose result is followed by
+  // `tables`; then, if its reduction is split, adds up the parts.
+  void launch_sums(
+      const Specialisation& specialisation,
+      const Triple& grid,
+      int64_t threads,
+      Slot weights,
+      const Correlation& p,
+      std::initializer_list<Slot> tables) {
+    bool is_split = p.splits > 1;
+    auto partial = is_split ? add_temporary(plan_, 4 * p.splits * elements())
+                            : unused(plan_);
+    Slot result = written({Memory::Result});
+    std::vector<Slot> slots{
+        source(),
+        weights,
+        problem_.has_bias ? Slot{Memory::Bias} : unused(plan_),
+        is_split ? unused(plan_) : result,
+        is_split ? written(partial) : partial,
+        add_constants(plan_, p)};
+    slots.insert(slots.end(), tables);
+    launch(specialisation, grid, threads, std::move(slots));
     if (is_split) {
       add_sum(
           plan_,
           problem_.element,
-          {sums,
-           problem_.has_bias ? Slot{Memory::Bias} : sums,
-           written(result)},
-          {static_cast<int>(elements),
+          {partial,
+           problem_.has_bias ? Slot{Memory::Bias} : unused(plan_),
+           result},
+          {static_cast<int>(elements()),
            p.splits,
            problem_.has_bias ? p.result_channels : 0});
     }
   }
 
+  void correlate(const Phases& phases) {
+    auto p = parameters(phases);
+    int64_t z = g_.groups * phases.class_count();
+    auto cut = cut_for(
+        gpu_,
+        p,
+        z,
+        most_splits(phases.slices(correlate_depth(problem_.element)), 16));
+    p.splits = cut.splits;
+    auto packed = pack(phases, p);
+    auto terms = phases.source_terms();
+    auto classes = add_constants(plan_, phases.classes());
+    launch_sums(
+        correlate_kernel(problem_.element, cut.tile),
+        {divide_up(p.columns, cut.tile.columns),
+         divide_up(p.rows, cut.tile.rows),
+         z * cut.splits},
+        cut.tile.threads(),
+        packed,
+        p,
+        // A table that is not read stands in for one that is not there.
+        {classes, terms.empty() ? classes : add_constants(plan_, terms)});
+  }
+
   void few_columns(const Phases& phases) {
     auto p = parameters(phases);
-    int columns = *std::lower_bound(
-        std::begin(kFewColumns), std::end(kFewColumns), p.columns);
+    int columns = least_of(kFewColumns, p.columns);
     p.padded_columns = columns;
     p.padded_reduction = p.reduction;
+    int64_t groups = divide_up(p.rows, kFewColumnsThreads * kFewColumnsRows);
+    p.splits =
+        splits_for(groups, most_splits(phases.slices(kFewColumnsChannels), 4));
     auto packed = pack(phases, p);
-    int64_t rows = kFewColumnsThreads * kFewColumnsRows;
-    launch(
+    launch_sums(
         few_columns_kernel(problem_.element, columns),
-        {divide_up(p.rows, rows), 1, 1},
+        {groups, p.splits, 1},
         kFewColumnsThreads,
-        {source(),
-         packed,
-         bias(),
-         written({Memory::Result}),
-         add_constants(plan_, p),
-         add_constants(plan_, phases.classes()),
+        packed,
+        p,
+        {add_constants(plan_, phases.classes()),
          add_constants(plan_, phases.masks(columns))});
   }
 
   void few_rows(const Phases& phases) {
     auto p = parameters(phases);
-    int rows =
-        *std::lower_bound(std::begin(kFewRows), std::end(kFewRows), p.rows);
     bool along_reduction = problem_.contraction == Contraction::Output;
-    launch_in_place(
-        few_rows_kernel(problem_.element, rows, along_reduction),
-        {divide_up(p.columns, 32), 1, g_.groups * phases.class_count()},
-        phases,
-        p);
+    int64_t groups = divide_up(p.columns, 32);
+    int64_t z = g_.groups * phases.class_count();
+    p.splits =
+        splits_for(groups * z, most_splits(phases.slices(kFewRowsChannels), 2));
+    launch_sums(
+        few_rows_kernel(
+            problem_.element, least_of(kFewRows, p.rows), along_reduction),
+        {groups, p.splits, z},
+        kThreads,
+        weights(),
+        p,
+        {add_constants(plan_, phases.classes()),
+         add_constants(plan_, phases.weight_strides())});
   }
 
   void lanes(const Phases& phases) {
     auto p = parameters(phases);
     int64_t line = int64_t{p.result[2]} * p.result_channels;
-    launch_in_place(
-        lanes_kernel(problem_.element),
-        {divide_up(line, kThreads), p.result[1], g_.batch * p.result[0]},
-        phases,
-        p);
-  }
-
-  // A kernel that reads the weights where they lie.
-  void launch_in_place(
-      const Specialisation& specialisation,
-      const Triple& grid,
-      const Phases& phases,
-      const Correlation& p) {
+    // Lines of few values leave threads of a threadgroup idle.
+    p.whole_planes = line * p.result[1] < kLimit;
     launch(
-        specialisation,
-        grid,
+        lanes_kernel(problem_.element),
+        {divide_up(p.whole_planes ? line * p.result[1] : line, kThreads),
+         p.whole_planes ? 1 : p.result[1],
+         g_.batch * p.result[0]},
         kThreads,
         {source(),
          weights(),
-         bias(),
+         problem_.has_bias ? Slot{Memory::Bias} : unused(plan_),
          written({Memory::Result}),
          add_constants(plan_, p),
          add_constants(plan_, phases.classes()),
          add_constants(plan_, phases.weight_strides())});
+  }
+
+  // The least of ascending sizes that suffices; the last one does.
+  template <size_t N>
+  static int least_of(const int (&sizes)[N], int size) {
+    return *std::lower_bound(std::begin(sizes), std::end(sizes), size);
   }
 
   const Problem& problem_;

@@ -1,4 +1,5 @@
 // ConvTranspose on Apple's GPUs: encodes the launches of a plan on the stream.
+#include <map>
 #include <sstream>
 
 #include "../primitive.h"
@@ -32,54 +33,89 @@ bool is_aligned(const mx::array& a) {
   return reinterpret_cast<std::uintptr_t>(a.data<void>()) % 16 == 0;
 }
 
+// Compiled once a process: MLX keeps libraries and pipelines by name.
+MTL::ComputePipelineState* compile(
+    mx::metal::Device& device,
+    const metal::Specialisation& specialisation) {
+  auto* library = device.get_library(
+      "mlx_convt_" MLX_CONVT_VERSION "_" + specialisation.name(),
+      [&] { return metal::metal_text_of(specialisation); });
+  return device.get_kernel(specialisation.name(), library);
+}
+
+// The functions of a plan, before anything is encoded: a text that Metal
+// refuses then leaves the stream as it was. `at` names the one at hand.
+std::vector<MTL::ComputePipelineState*> compile(
+    const metal::LaunchPlan& plan,
+    mx::metal::Device& device,
+    std::string& at) {
+  std::vector<MTL::ComputePipelineState*> compiled;
+  for (auto& launch : plan.launches) {
+    at = launch.specialisation.name();
+    compiled.push_back(compile(device, launch.specialisation));
+    int64_t most = compiled.back()->maxTotalThreadsPerThreadgroup();
+    if (launch.threads > most) {
+      throw std::runtime_error(
+          "it has " + std::to_string(launch.threads) +
+          " threads in a threadgroup, and this GPU takes " +
+          std::to_string(most) + ".");
+    }
+  }
+  return compiled;
+}
+
 // Encodes one plan; arrays that only it knows live as long as the GPU needs
 // them.
 class Encoding {
  public:
   Encoding(
       const metal::LaunchPlan& plan,
-      mx::Stream stream,
+      mx::metal::CommandEncoder& encoder,
       const std::vector<mx::array>& inputs,
       mx::array& result)
-      : plan_(plan),
-        device_(mx::metal::device(stream.device)),
-        encoder_(mx::metal::get_command_encoder(stream)),
-        inputs_(inputs),
-        result_(result) {
+      : plan_(plan), encoder_(encoder), inputs_(inputs), result_(result) {
     for (auto bytes : plan.temporaries) {
-      mx::array made({mx::ShapeElem(bytes)}, mx::uint8, nullptr, {});
-      made.set_data(mx::allocator::malloc(bytes));
+      // Two axes, for one has 31 bits.
+      constexpr int64_t kPage = 4096;
+      auto pages = static_cast<mx::ShapeElem>((bytes + kPage - 1) / kPage);
+      mx::array made({pages, kPage}, mx::uint8, nullptr, {});
+      made.set_data(mx::allocator::malloc(made.nbytes()));
       temporaries_.push_back(made);
-      encoder_.add_temporary(made);
+    }
+    for (size_t i = 0; i < plan.constants.size(); ++i) {
+      auto& ints = plan.constants[i];
+      if (ints.size() > kMostInts) {
+        auto size = static_cast<mx::ShapeElem>(ints.size());
+        tables_.emplace(i, mx::array(ints.data(), {size}, mx::int32));
+      }
     }
   }
 
-  void launch(const metal::Launch& launch) {
-    auto& name = launch.specialisation.name();
-    auto* library = device_.get_library(
-        "mlx_convt_" MLX_CONVT_VERSION "_" + name,
-        [&] { return metal::metal_text_of(launch.specialisation); });
-    auto* kernel = device_.get_kernel(name, library);
-    int64_t most = kernel->maxTotalThreadsPerThreadgroup();
-    if (launch.threads > most) {
-      throw std::runtime_error(
-          "it has " + std::to_string(launch.threads) +
-          " threads in a threadgroup, and this GPU takes " +
-          std::to_string(most));
+  // Throws nothing of its own: what can fail has been done.
+  void encode(const std::vector<MTL::ComputePipelineState*>& kernels) {
+    for (size_t i = 0; i < kernels.size(); ++i) {
+      auto& launch = plan_.launches[i];
+      encoder_.set_compute_pipeline_state(kernels[i]);
+      for (int n = 0; n < static_cast<int>(launch.slots.size()); ++n) {
+        bind_slot(launch.slots[n], n);
+      }
+      auto& [x, y, z] = launch.grid;
+      encoder_.dispatch_threadgroups(
+          MTL::Size(x, y, z), MTL::Size(launch.threads, 1, 1));
     }
-    encoder_.set_compute_pipeline_state(kernel);
-    for (int i = 0; i < static_cast<int>(launch.slots.size()); ++i) {
-      bind_slot(launch.slots[i], i);
+    for (auto& [which, table] : tables_) {
+      temporaries_.push_back(table);
     }
-    auto& [x, y, z] = launch.grid;
-    encoder_.dispatch_threadgroups(
-        MTL::Size(x, y, z), MTL::Size(launch.threads, 1, 1));
+    encoder_.add_temporaries(std::move(temporaries_));
   }
 
  private:
+  // That Metal copies into its commands: 4096 bytes.
+  static constexpr size_t kMostInts = 4096 / sizeof(int);
+
   void bind_slot(const metal::Slot& slot, int index) {
     if (slot.memory == metal::Memory::Constants) {
-      return bind_constants(plan_.constants[slot.index], index);
+      return bind_constants(slot.index, index);
     }
     auto& array = array_of(slot);
     if (slot.is_written) {
@@ -89,15 +125,14 @@ class Encoding {
     }
   }
 
-  void bind_constants(const std::vector<int>& ints, int index) {
-    constexpr size_t kMostBytes = 4096; // that Metal copies into its commands
-    if (ints.size() * sizeof(int) <= kMostBytes) {
-      encoder_.set_bytes(ints.data(), static_cast<int>(ints.size()), index);
+  void bind_constants(int which, int index) {
+    auto table = tables_.find(which);
+    if (table != tables_.end()) {
+      encoder_.set_input_array(table->second, index);
       return;
     }
-    mx::array table(ints.data(), {mx::ShapeElem(ints.size())}, mx::int32);
-    encoder_.set_input_array(table, index);
-    encoder_.add_temporary(table);
+    auto& ints = plan_.constants[which];
+    encoder_.set_bytes(ints.data(), static_cast<int>(ints.size()), index);
   }
 
   mx::array& array_of(const metal::Slot& slot) {
@@ -116,17 +151,27 @@ class Encoding {
   }
 
   const metal::LaunchPlan& plan_;
-  mx::metal::Device& device_;
   mx::metal::CommandEncoder& encoder_;
   std::vector<mx::array> inputs_;
   mx::array& result_;
   std::vector<mx::array> temporaries_;
+  std::map<int, mx::array> tables_; // constants that are too long for it
 };
 
 } // namespace
 
 const char* gpu_kernels() {
   return "Metal";
+}
+
+std::vector<std::string> compile_gpu_kernels() {
+  auto& device = mx::metal::device(mx::Device::gpu);
+  std::vector<std::string> names;
+  for (auto& specialisation : metal::all_specialisations()) {
+    compile(device, specialisation);
+    names.push_back(specialisation.name());
+  }
+  return names;
 }
 
 void ConvTranspose::eval_gpu(
@@ -147,32 +192,31 @@ void ConvTranspose::eval_gpu(
       inputs.size() > 2,
       is_aligned(inputs[0]),
       is_aligned(inputs[1])};
-  result.set_data(mx::allocator::malloc(result.nbytes()));
-  if (result.size() == 0) {
-    return;
-  }
   auto& device = mx::metal::device(stream().device);
-  metal::LaunchPlan plan;
+  std::string at = "the result's memory";
   try {
-    plan = metal::make_plan(problem, {device.get_architecture_gen()});
+    result.set_data(mx::allocator::malloc(result.nbytes()));
+    if (result.size() == 0) {
+      return;
+    }
+    at = "its plan";
+    auto plan = metal::make_plan(problem, {device.get_architecture_gen()});
+    auto kernels = compile(plan, device, at);
+    at = "temporary memory";
+    Encoding encoding(
+        plan, mx::metal::get_command_encoder(stream()), inputs, result);
+    encoding.encode(kernels);
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(
         prefix + error.what() + " Call it with stream=mx.cpu.");
-  }
-  const char* kernel = "temporary memory";
-  try {
-    Encoding encoding(plan, stream(), inputs, result);
-    for (auto& launch : plan.launches) {
-      kernel = launch.specialisation.name().c_str();
-      encoding.launch(launch);
-    }
   } catch (const std::exception& error) {
     std::ostringstream text;
-    text << prefix << name() << " could not be launched on the GPU: " << kernel
-         << ", operands " << inputs[0].shape() << " and " << inputs[1].shape()
-         << ", result " << result.shape() << ": " << error.what()
-         << " Call it with stream=mx.cpu, and please report this with the "
-            "output of python -m mlx_convt info.";
+    text << prefix << name() << " failed on the GPU at " << at
+         << ", for operands " << inputs[0].shape() << " and "
+         << inputs[1].shape() << ", result " << result.shape()
+         << ". Call it with stream=mx.cpu, and please report this with the "
+            "output of python -m mlx_convt info: "
+         << error.what();
     throw std::runtime_error(text.str());
   }
 }

@@ -5,39 +5,8 @@
 // Otherwise along the columns, as in InputGrad; SIMD-groups share the
 // reduction.
 
-// Source pixels of the rows at offset zero; the same for all threads.
-template <int ROWS>
-struct RowsAtZero {
-  long pixel[ROWS];
-  int at[ROWS][3];
-};
-
-template <int ROWS>
-METAL_FUNC void find_rows(
-    THREAD RowsAtZero<ROWS>& found,
-    int rows,
-    ClassOfAxes set,
-    const CONSTANT Correlation* p) {
-  UNROLL
-  for (int r = 0; r < ROWS; ++r) {
-    const Position q = position_of(min(r, rows - 1), set, p);
-    UNROLL
-    for (int i = 0; i < 3; ++i) {
-      found.at[r][i] = q.at[i] * p->source_step[i];
-    }
-    found.pixel[r] =
-        ((long(q.image) * p->source[0] + found.at[r][0]) * p->source[1] +
-         found.at[r][1]) *
-            p->source[2] +
-        found.at[r][2];
-    if (r >= rows) {
-      found.at[r][0] = -(1 << 30); // never inside of the source
-    }
-  }
-}
-
-// Adds one tap's products; SIMD-group `sg` of the threadgroup.
-template <typename T, int ROWS, int ACROSS, bool ALONG_REDUCTION>
+// Adds channels [begin, end) of one tap, from `begin` in steps.
+template <typename T, int ROWS, int ACROSS>
 METAL_FUNC void add_tap(
     THREAD float (&sums)[ROWS][ACROSS],
     const THREAD bool (&is_live)[ROWS],
@@ -45,11 +14,12 @@ METAL_FUNC void add_tap(
     const DEVICE T* source,
     const DEVICE T* weights,
     int column,
-    const CONSTANT Correlation* p,
+    int columns,
     const CONSTANT WeightStrides* strides,
-    int start,
+    int begin,
+    int end,
     int step) {
-  for (int c = start; c < p->reduction; c += step) {
+  for (int c = begin; c < end; c += step) {
     float value[ROWS];
     UNROLL
     for (int r = 0; r < ROWS; ++r) {
@@ -57,10 +27,10 @@ METAL_FUNC void add_tap(
     }
     UNROLL
     for (int o = 0; o < ACROSS; ++o) {
-      if (column + o < p->columns) {
-        const float weight = float(weights
-                                       [long(c) * strides->channel +
-                                        long(column + o) * strides->column]);
+      if (column + o < columns) {
+        const long at =
+            long(c) * strides->channel + long(column + o) * strides->column;
+        const float weight = float(weights[at]);
         UNROLL
         for (int r = 0; r < ROWS; ++r) {
           if (is_live[r]) {
@@ -78,14 +48,16 @@ METAL_FUNC void few_rows(
     const DEVICE T* weights,
     const DEVICE T* bias,
     DEVICE T* result,
+    DEVICE float* partial,
     const CONSTANT Correlation* p,
     const CONSTANT AxisClass* classes,
     const CONSTANT WeightStrides* strides,
-    THREADGROUP float* partial,
+    THREADGROUP float* parts,
     uint3 tgid,
     uint sg,
     uint lane) {
-  constexpr int SIMD_GROUPS = 8;
+  constexpr int CHUNK = CT_CHANNELS; // between two looks at the edges
+  constexpr int SIMD_GROUPS = CT_THREADS / 32;
   constexpr int ACROSS = ALONG_REDUCTION ? 4 : 1; // columns of a lane
   static_assert(ROWS <= SIMD_GROUPS && ROWS * 4 <= 32, "");
   const int class_count = p->classes[0] * p->classes[1] * p->classes[2];
@@ -96,11 +68,11 @@ METAL_FUNC void few_rows(
   const int column =
       int(tgid.x) * 32 + (ALONG_REDUCTION ? int(sg) * ACROSS : int(lane));
 
-  RowsAtZero<ROWS> zero;
-  find_rows<ROWS>(zero, rows, set, p);
   float sums[ROWS][ACROSS];
+  SourcePixel at[ROWS];
   UNROLL
   for (int r = 0; r < ROWS; ++r) {
+    at[r] = source_of(r, rows, set, p);
     UNROLL
     for (int o = 0; o < ACROSS; ++o) {
       sums[r][o] = 0.0f;
@@ -108,48 +80,50 @@ METAL_FUNC void few_rows(
   }
 
   const DEVICE T* group_weights = weights + long(group) * strides->group;
-  for (int jz = 0; jz < set.axis[0]->taps; ++jz) {
-    const int z = set.axis[0]->first_offset + jz * p->offset_step[0];
-    const int kz = set.axis[0]->first_tap + jz * p->tap_step[0];
-    for (int jy = 0; jy < set.axis[1]->taps; ++jy) {
-      const int y = set.axis[1]->first_offset + jy * p->offset_step[1];
-      const int ky = set.axis[1]->first_tap + jy * p->tap_step[1];
-      for (int jx = 0; jx < set.axis[2]->taps; ++jx) {
-        const int x = set.axis[2]->first_offset + jx * p->offset_step[2];
-        const int kx = set.axis[2]->first_tap + jx * p->tap_step[2];
-        bool is_live[ROWS];
-        long first[ROWS];
-        bool any = false;
-        UNROLL
-        for (int r = 0; r < ROWS; ++r) {
-          is_live[r] = is_inside(
-              zero.at[r][0] + z,
-              zero.at[r][1] + y,
-              zero.at[r][2] + x,
-              p->source);
-          first[r] = (zero.pixel[r] +
-                      (long(z) * p->source[1] + y) * p->source[2] + x) *
-                  p->source_channels +
-              group * p->group_source;
-          any = any || is_live[r];
-        }
-        if (any) {
-          const DEVICE T* tap = group_weights +
-              (long(kz * p->window[1] + ky) * p->window[2] + kx) * strides->tap;
-          add_tap<T, ROWS, ACROSS, ALONG_REDUCTION>(
-              sums,
-              is_live,
-              first,
-              source,
-              tap,
-              column,
-              p,
-              strides,
-              ALONG_REDUCTION ? int(lane) : int(sg),
-              ALONG_REDUCTION ? 32 : SIMD_GROUPS);
-        }
-      }
+  const DEVICE T* group_source_channels = source + group * p->group_source;
+  const int split = int(tgid.y);
+  LiveTaps taps[3];
+  live_taps_of(taps, 0, rows - 1, set, p);
+  const int slices = slices_of<CHUNK>(taps, p->reduction);
+  const int split_slices = (slices + p->splits - 1) / p->splits;
+  int left = min(split_slices, slices - split * split_slices);
+  Slice slice;
+  if (left > 0) {
+    slice = slice_at<CHUNK>(split * split_slices, taps, p->reduction);
+  }
+  for (; left > 0; --left) {
+    const Offset offset = offset_of(slice, set, p);
+    bool is_live[ROWS];
+    long first[ROWS];
+    bool any = false;
+    UNROLL
+    for (int r = 0; r < ROWS; ++r) {
+      is_live[r] = is_inside(
+          at[r].z + offset.z,
+          at[r].y + offset.y,
+          at[r].x + offset.x,
+          p->source);
+      first[r] = (at[r].index + offset.pixels) * p->source_channels;
+      any = any || is_live[r];
     }
+    if (any) {
+      const int z = set.axis[0]->first_tap + slice.tap[0] * p->tap_step[0];
+      const int y = set.axis[1]->first_tap + slice.tap[1] * p->tap_step[1];
+      const int x = set.axis[2]->first_tap + slice.tap[2] * p->tap_step[2];
+      add_tap<T, ROWS, ACROSS>(
+          sums,
+          is_live,
+          first,
+          group_source_channels,
+          group_weights + pixel_at(0, z, y, x, p->window) * strides->tap,
+          column,
+          p->columns,
+          strides,
+          slice.channel + (ALONG_REDUCTION ? int(lane) : int(sg)),
+          min(slice.channel + CHUNK, p->reduction),
+          ALONG_REDUCTION ? 32 : SIMD_GROUPS);
+    }
+    advance<CHUNK>(slice, taps, p->reduction);
   }
 
   // One lane is left with the sum of one row and column.
@@ -170,49 +144,50 @@ METAL_FUNC void few_rows(
   } else {
     UNROLL
     for (int r = 0; r < ROWS; ++r) {
-      partial[(int(sg) * ROWS + r) * 32 + int(lane)] = sums[r][0];
+      parts[(int(sg) * ROWS + r) * 32 + int(lane)] = sums[r][0];
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (row < ROWS) {
       for (int s = 0; s < SIMD_GROUPS; ++s) {
-        sum += partial[(s * ROWS + row) * 32 + int(lane)];
+        sum += parts[(s * ROWS + row) * 32 + int(lane)];
       }
     }
   }
   if (row < rows && result_column < p->columns) {
-    const Position q = position_of(row, set, p);
-    const int z = q.at[0] * p->result_step[0] + set.axis[0]->origin;
-    const int y = q.at[1] * p->result_step[1] + set.axis[1]->origin;
-    const int x = q.at[2] * p->result_step[2] + set.axis[2]->origin;
-    const long pixel =
-        ((long(q.image) * p->result[0] + z) * p->result[1] + y) * p->result[2] +
-        x;
-    const int channel = group * p->group_result + result_column;
-    const float init = p->has_bias != 0 ? float(bias[channel]) : 0.0f;
-    result[pixel * p->result_channels + channel] = T(sum + init);
+    store_sum<T>(
+        sum,
+        result_of(row, rows, set, p),
+        column_of(result_column, group, p),
+        split,
+        bias,
+        result,
+        partial,
+        p);
   }
 }
 
-KERNEL(256)
+KERNEL(CT_THREADS)
 CT_NAME(
     const DEVICE CT_T* source BUFFER(0),
     const DEVICE CT_T* weights BUFFER(1),
     const DEVICE CT_T* bias BUFFER(2),
     DEVICE CT_T* result BUFFER(3),
-    const CONSTANT Correlation* p BUFFER(4),
-    const CONSTANT AxisClass* classes BUFFER(5),
-    const CONSTANT WeightStrides* strides BUFFER(6) KERNEL_IDS) {
+    DEVICE float* partial BUFFER(4),
+    const CONSTANT Correlation* p BUFFER(5),
+    const CONSTANT AxisClass* classes BUFFER(6),
+    const CONSTANT WeightStrides* strides BUFFER(7) KERNEL_IDS) {
   KERNEL_IDS_INIT
-  TG_ARRAY(float, partial, [8 * CT_ROWS * 32]);
+  TG_ARRAY(float, parts, [CT_THREADS * CT_ROWS]);
   few_rows<CT_T, CT_ROWS, CT_ALONG_REDUCTION != 0>(
       source,
       weights,
       bias,
       result,
+      partial,
       p,
       classes,
       strides,
-      partial,
+      parts,
       tgid,
       sg,
       lane);

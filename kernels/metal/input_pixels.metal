@@ -20,18 +20,21 @@ METAL_FUNC int4 input_pixel(int index, const CONSTANT Reduction* p) {
       index - zy * p->in[2]);
 }
 
-// `steps` pixels on, without a division.
+// `steps` pixels on; divides only where a line ends.
 METAL_FUNC int4 step_on(int4 at, int steps, const CONSTANT Reduction* p) {
   at.w += steps;
-  while (at.w >= p->in[2]) {
-    at.w -= p->in[2];
-    ++at.z;
-    if (at.z == p->in[1]) {
-      at.z = 0;
-      ++at.y;
-      if (at.y == p->in[0]) {
-        at.y = 0;
-        ++at.x;
+  if (at.w >= p->in[2]) {
+    const int lines = at.w / p->in[2];
+    at.w -= lines * p->in[2];
+    at.z += lines;
+    if (at.z >= p->in[1]) {
+      const int planes = at.z / p->in[1];
+      at.z -= planes * p->in[1];
+      at.y += planes;
+      if (at.y >= p->in[0]) {
+        const int images = at.y / p->in[0];
+        at.y -= images * p->in[0];
+        at.x += images;
       }
     }
   }

@@ -13,13 +13,15 @@ METAL_FUNC void lanes(
     uint3 tgid,
     uint sg,
     uint lane) {
-  const long element = long(tgid.x) * 256 + int(sg * 32 + lane);
-  const int x = int(element / p->result_channels);
-  const int channel = int(element - long(x) * p->result_channels);
-  if (x >= p->result[2]) {
+  // One line of the result, or all lines of a plane, for each y of the grid.
+  const int element = int(tgid.x) * CT_THREADS + int(sg * 32 + lane);
+  const int pixel = element / p->result_channels;
+  const int channel = element - pixel * p->result_channels;
+  const int y = p->whole_planes != 0 ? pixel / p->result[2] : int(tgid.y);
+  const int x = p->whole_planes != 0 ? pixel - y * p->result[2] : pixel;
+  if (x >= p->result[2] || y >= p->result[1]) {
     return;
   }
-  const int y = int(tgid.y);
   const int image = int(tgid.z) / p->result[0];
   const int z = int(tgid.z) - image * p->result[0];
   const CONSTANT AxisClass* set_z =
@@ -52,14 +54,11 @@ METAL_FUNC void lanes(
         if (!is_inside(source_z, source_y, source_x, p->source)) {
           continue;
         }
-        const long pixel =
-            ((long(image) * p->source[0] + source_z) * p->source[1] +
-             source_y) *
-                p->source[2] +
-            source_x;
-        const DEVICE T* values = from + pixel * p->source_channels;
-        const DEVICE T* tap = w +
-            (long(kz * p->window[1] + ky) * p->window[2] + kx) * strides->tap;
+        const long from_pixel =
+            pixel_at(image, source_z, source_y, source_x, p->source);
+        const DEVICE T* values = from + from_pixel * p->source_channels;
+        const DEVICE T* tap =
+            w + pixel_at(0, kz, ky, kx, p->window) * strides->tap;
         for (int c = 0; c < p->reduction; ++c) {
           sum = fma(
               float(values[c]), float(tap[long(c) * strides->channel]), sum);
@@ -67,12 +66,11 @@ METAL_FUNC void lanes(
       }
     }
   }
-  const long to =
-      ((long(image) * p->result[0] + z) * p->result[1] + y) * p->result[2] + x;
+  const long to = pixel_at(image, z, y, x, p->result);
   result[to * p->result_channels + channel] = T(sum);
 }
 
-KERNEL(256)
+KERNEL(CT_THREADS)
 CT_NAME(
     const DEVICE CT_T* source BUFFER(0),
     const DEVICE CT_T* weights BUFFER(1),

@@ -55,6 +55,12 @@ inline Slot add_temporary(LaunchPlan& plan, int64_t bytes) {
   return {Memory::Temporary, static_cast<int>(plan.temporaries.size()) - 1};
 }
 
+// In the place of a buffer that the kernel takes and does not touch. Nothing
+// else, for Metal lets no two arguments overlap if one is written to.
+inline Slot unused(LaunchPlan& plan) {
+  return add_temporary(plan, 16);
+}
+
 inline Slot written(Slot slot) {
   slot.is_written = true;
   return slot;

@@ -22,7 +22,7 @@ METAL_FUNC void pack_weights(
   // Lanes run along what is contiguous in w: summed channels, or columns.
   const bool along_rows = strides->channel == 1;
 
-  for (int i = int(sg); i < SIDE; i += 8) {
+  for (int i = int(sg); i < SIDE; i += CT_THREADS / 32) {
     const int r = along_rows ? int(lane) : i;
     const int c = along_rows ? i : int(lane);
     const int row = row_0 + r;
@@ -52,7 +52,7 @@ METAL_FUNC void pack_weights(
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
   DEVICE T* to = packed + long(tgid.z) * p->padded_rows * p->padded_columns;
-  for (int i = int(sg); i < SIDE; i += 8) {
+  for (int i = int(sg); i < SIDE; i += CT_THREADS / 32) {
     const int row = row_0 + i;
     const int column = column_0 + int(lane);
     if (row < p->padded_rows && column < p->padded_columns) {
@@ -61,7 +61,7 @@ METAL_FUNC void pack_weights(
   }
 }
 
-KERNEL(256)
+KERNEL(CT_THREADS)
 CT_NAME(
     const DEVICE CT_T* w BUFFER(0),
     DEVICE CT_T* packed BUFFER(1),

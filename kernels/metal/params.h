@@ -41,6 +41,7 @@ struct Correlation {
   int padded_columns;
   int rows; // batch * positions, of the largest class
   int batch_first; // neighbouring rows are images, not positions
+  int whole_planes; // the grid's lines are planes of the result; of lanes
   int gathered; // a slot holds all taps of a class; see SourceTerm
   int terms; // of a class in the table of SourceTerms
   int splits; // of the reduction; more than one: sums go to

@@ -196,6 +196,7 @@ std::vector<int> Phases::masks(int columns) const {
     int all = (1 << columns_) - 1;
     masks.push_back(mask == all ? (1 << columns) - 1 : mask);
   });
+  masks.resize(packing().slots); // that of zeros, where there is no tap
   return masks;
 }
 

@@ -10,7 +10,8 @@
 namespace mlx_convt::metal {
 
 int Phases::Axis::slots() const {
-  return classes.back().first_slot + classes.back().taps;
+  // One of zeros, where no phase has a tap.
+  return std::max(1, classes.back().first_slot + classes.back().taps);
 }
 
 bool Phases::can_fold(Contraction contraction, const Geometry& g) {
@@ -65,7 +66,11 @@ Phases::Phases(Contraction contraction, const Geometry& geometry, bool folds)
 
 Phases Phases::gathered() const {
   auto phases = *this;
-  phases.gathered_ = group_source_ < kMatrix && most_taps_ > 1;
+  // Each class takes as much room as the largest, in tables too.
+  constexpr int64_t kMostTerms = 1 << 16;
+  int64_t room = class_count() * most_taps_;
+  phases.gathered_ = group_source_ < kMatrix && most_taps_ > 1 &&
+      room <= 2 * g_.taps() && room * group_source_ <= kMostTerms;
   return phases;
 }
 
@@ -77,24 +82,27 @@ Phases::Axis Phases::output_axis(int a) const {
   axis.result_step = stride;
   axis.tap_step = stride / common;
   axis.offset_step = -dilation / common;
-  int slot = 0;
   for (int64_t r = 0; r < std::min(stride, g_.out[a]); ++r) {
     AxisClass one{};
     one.positions = divide_up(g_.out[a] - r, stride);
     one.origin = r;
-    one.first_slot = slot;
-    int64_t distance = r + g_.padding[a];
-    for (int64_t k = 0; k < std::min<int64_t>(axis.tap_step, g_.kernel[a]);
-         ++k, distance -= dilation) {
-      if (distance % stride == 0) {
+    axis.classes.push_back(one);
+  }
+  for (int64_t k = 0; k < g_.kernel[a]; ++k) {
+    int64_t distance = k * dilation - g_.padding[a];
+    int64_t r = (distance % stride + stride) % stride;
+    if (r < std::ssize(axis.classes)) {
+      auto& one = axis.classes[r];
+      if (one.taps++ == 0) {
         one.first_tap = k;
-        one.taps = (g_.kernel[a] - 1 - k) / axis.tap_step + 1;
-        one.first_offset = distance / stride;
-        break;
+        one.first_offset = (r - distance) / stride;
       }
     }
+  }
+  int slot = 0;
+  for (auto& one : axis.classes) {
+    one.first_slot = slot;
     slot += one.taps;
-    axis.classes.push_back(one);
   }
   return axis;
 }

@@ -1,6 +1,9 @@
 #include "plan.h"
 
 #include <algorithm>
+#include <functional>
+#include <initializer_list>
+#include <numeric>
 #include <stdexcept>
 
 #include "correlation_plan.h"
@@ -11,68 +14,94 @@
 namespace mlx_convt::metal {
 namespace {
 
-int64_t extent(const Geometry& g, int axis) {
-  return std::max(
-      {g.in[axis] * g.stride[axis],
-       g.out[axis] + g.padding[axis] + g.stride[axis],
-       g.kernel[axis] * g.dilation[axis]});
-}
-
-void check(const char* what, int64_t size, const char* limit_name, bool fits) {
-  if (!fits) {
+// Throws unless the product of the sizes is below the limit, without forming
+// one that does not fit.
+void check(
+    const char* what,
+    std::initializer_list<int64_t> sizes,
+    int64_t limit,
+    const char* limit_name) {
+  int64_t product = 1;
+  bool fits = true;
+  std::string got;
+  for (auto size : sizes) {
+    fits = fits && (product == 0 || size < divide_up(limit, product));
+    product *= fits ? size : 0;
+    got += (got.empty() ? "" : " x ") + std::to_string(size);
+  }
+  if (!fits && std::find(sizes.begin(), sizes.end(), 0) == sizes.end()) {
     throw std::invalid_argument(
         std::string(what) + " must be less than " + limit_name +
-        " on the GPU. Got " + std::to_string(size) + ".");
+        " on the GPU. Got " + got + ".");
   }
-}
-
-// a * b, or the limit where that is more.
-int64_t times(int64_t a, int64_t b) {
-  return a != 0 && b > kLimit * 2 / a ? kLimit * 2 : a * b;
 }
 
 void check_limits(const Problem& problem) {
   auto& g = problem.geometry;
-  auto pixels = [&](const Triple& sizes) {
-    return times(times(times(g.batch, sizes[0]), sizes[1]), sizes[2]);
-  };
   for (int a = 0; a < kAxes; ++a) {
-    int64_t reach = extent(g, a);
-    check("the extent of an axis", reach, "2^30", reach < kLimit);
+    check("input times stride", {g.in[a], g.stride[a]}, kLimit, "2^30");
+    check(
+        "output plus padding plus stride",
+        {g.out[a] + g.padding[a] + g.stride[a]},
+        kLimit,
+        "2^30");
+    check(
+        "kernel times dilation", {g.kernel[a], g.dilation[a]}, kLimit, "2^30");
   }
   check(
-      "batch times input pixels", pixels(g.in), "2^30", pixels(g.in) < kLimit);
+      "batch times input pixels",
+      {g.batch, g.in[0], g.in[1], g.in[2]},
+      kLimit,
+      "2^30");
   check(
       "batch times output pixels",
-      pixels(g.out),
-      "2^30",
-      pixels(g.out) < kLimit);
-  int64_t weights = times(times(g.c_out, g.taps()), g.group_in());
-  check("the number of weights", weights, "2^31", weights < kLimit * 2);
+      {g.batch, g.out[0], g.out[1], g.out[2]},
+      kLimit,
+      "2^30");
+  check(
+      "the number of weights",
+      {g.c_out, g.kernel[0], g.kernel[1], g.kernel[2], g.group_in()},
+      kLimit * 2,
+      "2^31");
 }
 
 // The sum over nothing: zeros, or the bias.
 void plan_empty(const Problem& problem, LaunchPlan& plan) {
   auto& g = problem.geometry;
-  int64_t elements = 1;
-  for (auto size : result_shape(problem.contraction, kAxes, g)) {
-    elements = times(elements, size);
-  }
-  check("the size of an empty sum", elements, "2^31", elements < kLimit * 2);
+  auto shape = result_shape(problem.contraction, kAxes, g);
+  check(
+      "the size of an empty sum",
+      {shape[0], shape[1], shape[2], shape[3], shape[4]},
+      kLimit * 2,
+      "2^31");
+  auto elements = std::reduce(
+      shape.begin(), shape.end(), int64_t{1}, std::multiplies<int64_t>());
   Slot result{Memory::Result};
   add_sum(
       plan,
       problem.element,
-      {result, problem.has_bias ? Slot{Memory::Bias} : result, written(result)},
+      {unused(plan),
+       problem.has_bias ? Slot{Memory::Bias} : unused(plan),
+       written(result)},
       {static_cast<int>(elements),
        0,
        problem.has_bias ? static_cast<int>(g.c_out) : 0});
 }
 
+// Kernels take a threadgroup's position for an int, times at most 256 in 64
+// bits or below the limits above.
 void check_grids(const LaunchPlan& plan) {
   for (auto& launch : plan.launches) {
     for (auto size : launch.grid) {
-      check("an axis of threadgroups", size, "2^32", size < kLimit * 4);
+      check("an axis of threadgroups", {size}, kLimit * 2, "2^31");
+      if (size < 1) {
+        throw std::logic_error("[mlx_convt] a launch without threadgroups.");
+      }
+    }
+  }
+  for (auto bytes : plan.temporaries) {
+    if (bytes < 1) {
+      throw std::logic_error("[mlx_convt] a temporary without bytes.");
     }
   }
 }

@@ -55,6 +55,94 @@ METAL_FUNC bool is_inside(int z, int y, int x, const CONSTANT int* extent) {
       x < extent[2];
 }
 
+METAL_FUNC long
+pixel_at(int image, int z, int y, int x, const CONSTANT int* extent) {
+  return ((long(image) * extent[0] + z) * extent[1] + y) * extent[2] + x;
+}
+
+// Where a row's taps of offset zero lie in the source.
+struct SourcePixel {
+  long index;
+  int z;
+  int y;
+  int x;
+};
+
+METAL_FUNC SourcePixel
+source_of(int row, int rows, ClassOfAxes set, const CONSTANT Correlation* p) {
+  const Position q = position_of(min(row, rows - 1), set, p);
+  SourcePixel at;
+  at.z = q.at[0] * p->source_step[0];
+  at.y = q.at[1] * p->source_step[1];
+  at.x = q.at[2] * p->source_step[2];
+  at.index = pixel_at(q.image, at.z, at.y, at.x, p->source);
+  if (row >= rows) {
+    at.z = -(1 << 30); // never inside, whatever the offset
+  }
+  return at;
+}
+
+// A row's first pixel in the result: image, depth, height, width. The image is
+// -1 past the last row.
+METAL_FUNC int4
+result_of(int row, int rows, ClassOfAxes set, const CONSTANT Correlation* p) {
+  const Position q = position_of(min(row, rows - 1), set, p);
+  return int4(
+      row < rows ? q.image : -1,
+      q.at[0] * p->result_step[0] + set.axis[0]->origin,
+      q.at[1] * p->result_step[1] + set.axis[1]->origin,
+      q.at[2] * p->result_step[2] + set.axis[2]->origin);
+}
+
+// The result channel of a column, and how far from the row's first pixel the
+// column's phase lies.
+struct Column {
+  int channel; // of all groups
+  int z;
+  int y;
+  int x;
+};
+
+METAL_FUNC Column
+column_of(int column, int group, const CONSTANT Correlation* p) {
+  const int fold = column / p->group_result;
+  Column found;
+  found.channel = group * p->group_result + column - fold * p->group_result;
+  found.z = fold / p->fold[2] / p->fold[1];
+  found.y = fold / p->fold[2] % p->fold[1];
+  found.x = fold % p->fold[2];
+  return found;
+}
+
+// Stores a sum: with the bias and rounded, or as it is where it is a part.
+template <typename T>
+METAL_FUNC void store_sum(
+    float sum,
+    int4 row,
+    Column column,
+    int split,
+    const DEVICE T* bias,
+    DEVICE T* result,
+    DEVICE float* partial,
+    const CONSTANT Correlation* p) {
+  const int z = row.y + column.z;
+  const int y = row.z + column.y;
+  const int x = row.w + column.x;
+  // Folded phases hang over the edge at the first and last positions.
+  if (row.x < 0 || !is_inside(z, y, x, p->result)) {
+    return;
+  }
+  const long to =
+      pixel_at(row.x, z, y, x, p->result) * p->result_channels + column.channel;
+  if (p->splits > 1) {
+    const long elements =
+        pixel_at(p->batch, 0, 0, 0, p->result) * p->result_channels;
+    partial[split * elements + to] = sum;
+  } else {
+    result[to] = T(p->has_bias != 0 ? sum + float(bias[column.channel]) : sum);
+  }
+}
+
 // Taps [first, last) of an axis that some position in [least, most] meets; the
 // others are left out.
 struct LiveTaps {

@@ -96,24 +96,24 @@ class ReductionPlan {
       const Triple& grid,
       int64_t threads) {
     bool is_split = p_.splits > 1;
+    Slot result{Memory::Result};
     auto sums = is_split
         ? add_temporary(plan_, int64_t{4} * p_.splits * p_.elements)
-        : Slot{Memory::Result};
-    // Bound as the result and as partial sums; the kernel writes to one.
+        : unused(plan_);
     plan_.launches.push_back(
         {specialisation,
          grid,
          threads,
          {{Memory::First},
           {Memory::Second},
-          written(sums),
-          written(sums),
+          is_split ? unused(plan_) : written(result),
+          is_split ? written(sums) : sums,
           add_constants(plan_, p_)}});
     if (is_split) {
       add_sum(
           plan_,
           problem_.element,
-          {sums, sums, written({Memory::Result})}, // no bias
+          {sums, unused(plan_), written(result)},
           {p_.elements, p_.splits, 0});
     }
   }

@@ -77,16 +77,43 @@ METAL_FUNC int slot_of(
   return (z * p->slots[1] + y) * p->slots[2] + x;
 }
 
+// The taps that rows [first, last] meet; of gathered weights their one slot.
+METAL_FUNC void live_taps_of(
+    THREAD LiveTaps* live,
+    int first,
+    int last,
+    ClassOfAxes set,
+    const CONSTANT Correlation* p) {
+  const Box box = box_of(first, last, set, p);
+  UNROLL
+  for (int i = 0; i < 3; ++i) {
+    live[i].first = 0;
+    live[i].last = 1;
+    if (p->gathered == 0) {
+      live[i] = live_taps(
+          set.axis[i],
+          box.least[i],
+          box.most[i],
+          p->source_step[i],
+          p->offset_step[i],
+          p->source[i]);
+    }
+  }
+}
+
+template <int BK>
+METAL_FUNC int slices_of(const THREAD LiveTaps* live, int reduction) {
+  return (reduction + BK - 1) / BK * (live[0].last - live[0].first) *
+      (live[1].last - live[1].first) * (live[2].last - live[2].first);
+}
+
 // VEC values of a row one by one, from `first` of the reduction on: where they
 // are not aligned, or of several taps.
 template <typename T, int VEC>
 METAL_FUNC void gather(
     THREADGROUP T* to,
     const DEVICE T* source,
-    long pixel,
-    int z,
-    int y,
-    int x,
+    SourcePixel at,
     int first,
     int reduction,
     Offset offset,
@@ -106,9 +133,9 @@ METAL_FUNC void gather(
           (long(offset.z) * p->source[1] + offset.y) * p->source[2] + offset.x;
     }
     has_value = has_value &&
-        is_inside(z + offset.z, y + offset.y, x + offset.x, p->source);
+        is_inside(at.z + offset.z, at.y + offset.y, at.x + offset.x, p->source);
     to[v] = has_value
-        ? source[(pixel + offset.pixels) * p->source_channels + channel]
+        ? source[(at.index + offset.pixels) * p->source_channels + channel]
         : T(0.0f);
   }
 }

@@ -28,6 +28,7 @@ Type type_of(Element element) {
 Specialisation specialise(
     const char* kernel,
     Element element,
+    int64_t threads,
     const std::string& variant = "",
     std::initializer_list<std::pair<const char*, int64_t>> values = {}) {
   auto type = type_of(element);
@@ -38,6 +39,7 @@ Specialisation specialise(
   for (auto& [name, value] : values) {
     made.defines.push_back({name, std::to_string(value)});
   }
+  made.defines.push_back({"CT_THREADS", std::to_string(threads)});
   return made;
 }
 
@@ -46,6 +48,7 @@ tiled(const char* kernel, Element element, const Tile& tile, int64_t depth) {
   return specialise(
       kernel,
       element,
+      tile.threads(),
       "_" + std::to_string(tile.rows) + "x" + std::to_string(tile.columns),
       {{"CT_BM", tile.rows},
        {"CT_BN", tile.columns},
@@ -59,7 +62,10 @@ std::vector<std::string> parts_of(const std::string& kernel) {
   if (kernel == "correlate") {
     return {"positions", "slices", "tiles", kernel};
   }
-  if (kernel == "few_columns" || kernel == "few_rows" || kernel == "lanes") {
+  if (kernel == "few_columns" || kernel == "few_rows") {
+    return {"positions", "slices", kernel};
+  }
+  if (kernel == "lanes") {
     return {"positions", kernel};
   }
   if (kernel == "weight_grad") {
@@ -78,7 +84,7 @@ int64_t size_of(Element element) {
 }
 
 Specialisation pack_weights_kernel(Element element) {
-  return specialise("pack_weights", element);
+  return specialise("pack_weights", element, kThreads);
 }
 
 int64_t correlate_depth(Element element) {
@@ -93,8 +99,11 @@ Specialisation few_columns_kernel(Element element, int columns) {
   return specialise(
       "few_columns",
       element,
+      kFewColumnsThreads,
       "_" + std::to_string(columns),
-      {{"CT_ROWS", kFewColumnsRows}, {"CT_COLUMNS", columns}});
+      {{"CT_ROWS", kFewColumnsRows},
+       {"CT_COLUMNS", columns},
+       {"CT_CHANNELS", kFewColumnsChannels}});
 }
 
 Specialisation
@@ -102,12 +111,15 @@ few_rows_kernel(Element element, int rows, bool along_reduction) {
   return specialise(
       "few_rows",
       element,
+      kThreads,
       "_" + std::to_string(rows) + (along_reduction ? "_reduction" : "_column"),
-      {{"CT_ROWS", rows}, {"CT_ALONG_REDUCTION", along_reduction}});
+      {{"CT_ROWS", rows},
+       {"CT_ALONG_REDUCTION", along_reduction},
+       {"CT_CHANNELS", kFewRowsChannels}});
 }
 
 Specialisation lanes_kernel(Element element) {
-  return specialise("lanes", element);
+  return specialise("lanes", element, kThreads);
 }
 
 Specialisation weight_grad_kernel(Element element, const Tile& tile) {
@@ -118,12 +130,13 @@ Specialisation weight_grad_direct_kernel(Element element, bool along_pixels) {
   return specialise(
       "weight_grad_direct",
       element,
+      kThreads,
       along_pixels ? "_pixel" : "_element",
       {{"CT_ALONG_PIXELS", along_pixels}});
 }
 
 Specialisation sum_splits_kernel(Element element) {
-  return specialise("sum_splits", element);
+  return specialise("sum_splits", element, kThreads);
 }
 
 void add_sum(

@@ -30,6 +30,9 @@ inline constexpr Tile kWeightGradTiles[] = {{64, 64, 2, 2}, {32, 32, 1, 1}};
 inline constexpr int kFewColumns[] = {1, 4, 12};
 inline constexpr int kFewRows[] = {1, 8};
 inline constexpr int kFewColumnsRows = 4; // positions of a thread
+// Channels of a tap that one look at the edges is for.
+inline constexpr int kFewColumnsChannels = 64;
+inline constexpr int kFewRowsChannels = 256;
 inline constexpr int kFewColumnsThreads = 64;
 inline constexpr int kThreads = 256; // of all other kernels
 

@@ -9,7 +9,7 @@ METAL_FUNC void sum_splits(
     uint3 tgid,
     uint sg,
     uint lane) {
-  const long element = long(tgid.x) * 256 + int(sg * 32 + lane);
+  const long element = long(tgid.x) * CT_THREADS + int(sg * 32 + lane);
   if (element >= p->elements) {
     return;
   }
@@ -20,7 +20,7 @@ METAL_FUNC void sum_splits(
   result[element] = T(sum);
 }
 
-KERNEL(256)
+KERNEL(CT_THREADS)
 CT_NAME(
     const DEVICE float* partial BUFFER(0),
     const DEVICE CT_T* bias BUFFER(1),

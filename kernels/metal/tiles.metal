@@ -54,3 +54,15 @@ METAL_FUNC void multiply(
     }
   }
 }
+
+// A row of 8x8 matrices, to be read by all lanes of the SIMD-group.
+template <int TN>
+METAL_FUNC void stage_rows(
+    THREAD simdgroup_matrix<float, 8, 8>* acc,
+    THREADGROUP float* stage) {
+  UNROLL
+  for (int j = 0; j < TN; ++j) {
+    simdgroup_store(acc[j], stage + j * 8, TN * 8);
+  }
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+}

@@ -15,6 +15,7 @@ METAL_FUNC void weight_grad(
     uint lane) {
   constexpr int VEC = 16 / int(sizeof(T));
   constexpr int THREADS = WM * WN * 32;
+  static_assert(THREADS == CT_THREADS, "");
   constexpr int LDA = BM + VEC;
   constexpr int LDB = BN + VEC;
   constexpr int TM = BM / (8 * WM);
@@ -172,11 +173,7 @@ METAL_FUNC void weight_grad(
   UNROLL
   for (int i = 0; i < TM; ++i) {
     if (i < tall && wide > 0) {
-      UNROLL
-      for (int j = 0; j < TN; ++j) {
-        simdgroup_store(acc[i * TN + j], stage + j * 8, ACROSS);
-      }
-      simdgroup_barrier(mem_flags::mem_threadgroup);
+      stage_rows<TN>(acc + i * TN, stage);
       UNROLL
       for (int t = 0; t < 8; t += DOWN) {
         const int r = t + int(lane) / ACROSS;
@@ -198,7 +195,7 @@ METAL_FUNC void weight_grad(
   }
 }
 
-KERNEL(CT_WM * CT_WN * 32)
+KERNEL(CT_THREADS)
 CT_NAME(
     const DEVICE CT_T* x BUFFER(0),
     const DEVICE CT_T* y BUFFER(1),

@@ -12,9 +12,9 @@ METAL_FUNC void weight_grad_direct(
     uint3 tgid,
     uint sg,
     uint lane) {
-  constexpr int THREADS = 256;
-  const int index = ALONG_PIXELS ? int(tgid.x) * (THREADS / 32) + int(sg)
-                                 : int(tgid.x) * THREADS + int(sg * 32 + lane);
+  const int index = ALONG_PIXELS
+      ? int(tgid.x) * (CT_THREADS / 32) + int(sg)
+      : int(tgid.x) * CT_THREADS + int(sg * 32 + lane);
   if (index >= p->elements) {
     return; // of a whole SIMD-group, where simd_sum follows
   }
@@ -65,7 +65,7 @@ METAL_FUNC void weight_grad_direct(
   }
 }
 
-KERNEL(256)
+KERNEL(CT_THREADS)
 CT_NAME(
     const DEVICE CT_T* x BUFFER(0),
     const DEVICE CT_T* y BUFFER(1),

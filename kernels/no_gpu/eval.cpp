@@ -6,6 +6,10 @@ const char* gpu_kernels() {
   return "none";
 }
 
+std::vector<std::string> compile_gpu_kernels() {
+  return {};
+}
+
 void ConvTranspose::eval_gpu(
     const std::vector<mx::array>&,
     std::vector<mx::array>&) {

@@ -86,10 +86,10 @@ def _compare(layers: Sequence[Layer], options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.threads is not None and not 1 <= options.threads <= 4096:
         raise ValueError(f"--threads must be 1 to 4096. Got {options.threads}.")
-    if options.device == "gpu" and _ext.gpu_kernels == "none":
-        raise ValueError("--device gpu needs MLX's Metal backend, of a Mac.")
     if options.device == "gpu" and options.dtype == "float64":
         raise ValueError("--device gpu has no float64.")
+    if options.device == "gpu" and _ext.gpu_kernels == "none":
+        raise ValueError("--device gpu needs MLX's Metal backend, of a Mac.")
     if options.plot is not None and options.dtype == "float64":
         raise ValueError(
             "--plot draws ratios, and the built-in has no float64."

@@ -3,19 +3,29 @@
 import contextlib
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
+from needs import missing
 
 
 def compiler():
-    found = shutil.which(shlex.split(os.environ.get("CXX", "c++"))[0])
-    if found is None:
-        pytest.skip("needs a C++ compiler")
-    return shlex.split(os.environ.get("CXX", "c++"))
+    """The command of g++, whose instrumentation the emulator lives on."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        missing("emulator", "the emulator runs on Linux on x86-64")
+    command = shlex.split(os.environ.get("CXX", "")) or ["c++"]
+    if shutil.which(command[0]) is None:
+        missing("emulator", f"no C++ compiler: {command[0]} is not there")
+    version = subprocess.run(
+        [*command, "--version"], capture_output=True, text=True, check=True
+    )
+    if "clang" in version.stdout:
+        missing("emulator", "the emulator needs g++, and c++ is clang")
+    return command
 
 
 def compile_all(jobs):

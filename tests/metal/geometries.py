@@ -63,10 +63,36 @@ CHOSEN = {
     "result smaller than stride": make_geometry(
         (1, 2), (3, 3), 8, 16, stride=(7, 2), padding=((0, 2), (1, 1))
     ),
+    "no tap meets the result": make_geometry(
+        (1, 2),
+        (1, 2),
+        16,
+        24,
+        batch=9,
+        stride=(4, 2),
+        padding=((1, 0), (0, 0)),
+        output_padding=(3, 0),
+    ),
+    "no tap meets the one column": make_geometry(
+        (2, 1),
+        (1, 1),
+        9,
+        1,
+        stride=(1, 2),
+        padding=((0, 0), (1, 0)),
+        output_padding=(0, 1),
+    ),
+    "folds only with zeros": make_geometry(
+        (6, 5), (3, 3), 24, 8, stride=2, padding=1
+    ),
     "three axes": make_geometry(
         (3, 2, 4), (3, 2, 3), 12, 20, stride=(2, 1, 2), padding=(1, 0, 1)
     ),
+    "three axes, groups": make_geometry(
+        (3, 2, 4), (3, 2, 2), 48, 40, stride=(2, 1, 2), groups=2
+    ),
     "three axes folded": make_geometry((2, 3, 2), (2, 2, 2), 16, 4, stride=2),
+    "tiles across images": make_geometry((9, 5), (3, 3), 16, 40, batch=3),
     "batch first": make_geometry(
         (3, 4), (4, 4), 16, 24, batch=33, stride=2, padding=1
     ),
@@ -75,12 +101,18 @@ CHOSEN = {
     "one row": make_geometry((1, 1), (4, 4), 40, 72, stride=2, padding=1),
     "one row at an edge": make_geometry((1,), (3,), 33, 34, padding=((1, 0),)),
     "eight rows": make_geometry((2, 2), (3, 3), 36, 40, batch=2, stride=2),
+    "eight rows, unlike axes": make_geometry(
+        (1, 2), (4, 7), 40, 36, stride=(2, 3)
+    ),
     "few rows, groups": make_geometry((2,), (3,), 66, 99, groups=3, stride=2),
     "one column": make_geometry((23, 12), (4, 4), 1, 1, stride=2, padding=1),
     "three columns": make_geometry((19, 8), (3, 3), 24, 3, padding=1),
     "twelve columns": make_geometry((9, 9), (4, 4), 20, 3, stride=2, padding=1),
     "twelve, unlike phases": make_geometry(
         (7, 9), (5, 3), 6, 3, stride=2, padding=2, output_padding=1
+    ),
+    "six, folded unlike": make_geometry(
+        (7, 6), (4, 5), 6, 1, stride=(2, 3), padding=1
     ),
     "few columns, three axes": make_geometry(
         (5, 4, 3), (3, 3, 3), 9, 1, stride=2
@@ -91,6 +123,9 @@ CHOSEN = {
     ),
     "depthwise, long": make_geometry(
         (150,), (12,), 64, 64, stride=2, groups=64
+    ),
+    "depthwise, unlike axes": make_geometry(
+        (7, 5), (5, 3), 16, 16, stride=(3, 2), padding=(1, 0), groups=16
     ),
     "depthwise, dilated": make_geometry(
         (11, 9), (3, 3), 16, 16, padding=(5, 1), dilation=(5, 1), groups=16

@@ -1,9 +1,11 @@
 """Runs the tests on the kernels of a folder until one fails.
 
-python tests/metal/mutant_cases.py KERNELS BUILD prints how they were seen to
-be broken, and in which test; nothing where they were not.
+python tests/metal/mutant_cases.py KERNELS BUILD BEGIN prints how they were
+seen to be broken, and in which test; nothing where they were not. BEGIN is the
+stage to begin with.
 """
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -13,14 +15,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import emulated
 import geometries
 import library
+import pytest
 import test_kernels
 import test_large
 import test_plans
-from helpers import CONTRACTIONS
+from helpers import CONTRACTIONS, Geometry
 
+Missing = pytest.fail.Exception  # an error that was not raised
 SECONDS = 60  # of a test; then the signal ends the process
 ELEMENTS = emulated.ELEMENTS
 CHOSEN = geometries.CHOSEN
+PIXELWISE = ["output", "input_grad"]
+PLANS = [
+    test_plans.chosen_plans,
+    test_plans.layers_plans,
+    test_plans.random_plans,
+]
 # The layers with most work leave little to see that the others do not have.
 LAYERS = [name for name in test_kernels.LAYERS if "fcn" not in name]
 
@@ -44,19 +54,33 @@ def each(test, *choices):
     return [(test, combination) for combination in combinations]
 
 
-def first_cases():
+def edges():
     """In float32 alone, so that no other kernel need be compiled."""
-    return each(test_kernels.test_edges, CHOSEN, CONTRACTIONS, ["float32"])
-
-
-def other_cases():
-    """From those that see most to those that take most time."""
     return [
-        *((test, ()) for test in test_plans.TESTS),
-        *((test_kernels.test_sums_over_nothing, (*empty, "float32"))
-          for empty in test_kernels.EMPTY),
-        *each(test_kernels.test_bias, CHOSEN, ["float32"]),
-        *each(test_kernels.test_edges, CHOSEN, CONTRACTIONS, ["float16"]),
+        case
+        for name in CHOSEN
+        for case in (
+            *each(test_kernels.test_edges, [name], CONTRACTIONS, ["float32"]),
+            (test_kernels.test_bias, (name, "float32")),
+        )
+    ]
+
+
+def plans():
+    return [
+        *((test_plans.test_limits, limit) for limit in test_plans.LIMITS),
+        (test_plans.test_limit_of_empty_sums, ()),
+        (test_plans.test_limit_of_grids, ()),
+        *(
+            (test_kernels.test_sums_over_nothing, (*empty, "float32"))
+            for empty in test_kernels.EMPTY
+        ),
+        *each(test_plans.test_plans, PLANS),
+    ]
+
+
+def operands():
+    return [
         *each(
             test_kernels.test_operands_that_begin_anywhere,
             [(0, 4), (4, 0), (8, 12)],
@@ -66,10 +90,28 @@ def other_cases():
         *each(
             test_kernels.test_infinity_reaches_what_the_formula_says,
             CHOSEN,
-            ["output", "input_grad"],
+            PIXELWISE,
         ),
-        *each(test_kernels.test_rounding, [*CHOSEN][::3], CONTRACTIONS, ELEMENTS),
-        *each(test_large.test_tail, test_large.CASES),
+    ]
+
+
+def large():
+    return [
+        *each(test_large.test_last_image, test_large.IMAGES, PIXELWISE),
+        *each(test_large.test_images_side_by_side, PIXELWISE),
+        *each(test_large.test_last_pixels, test_large.PIXELS),
+        (test_large.test_last_phase, ()),
+        (test_large.test_far_pixels, ()),
+    ]
+
+
+def others():
+    """From those that see most to those that take most time."""
+    return [
+        *each(test_kernels.test_edges, CHOSEN, CONTRACTIONS, ["float16"]),
+        *each(
+            test_kernels.test_rounding, [*CHOSEN][::3], CONTRACTIONS, ELEMENTS
+        ),
         *each(test_kernels.test_edges, CHOSEN, CONTRACTIONS, ["bfloat16"]),
         *each(test_kernels.test_layers, LAYERS, CONTRACTIONS, ELEMENTS),
         *each(test_kernels.test_random_geometries, range(10), CONTRACTIONS),
@@ -79,12 +121,19 @@ def other_cases():
     ]
 
 
-def failure(error, using):
+def failure(error, using, is_plan):
     if using.errors:
-        return "checker: " + using.errors.splitlines()[0].split(":")[0]
-    if isinstance(error, AssertionError):
-        return "wrong result"
+        first = re.split(r":| to |, at ", using.errors.splitlines()[0])[0]
+        return f"checker: {first}"
+    if isinstance(error, (AssertionError, Missing)):
+        return "wrong plan" if is_plan else "wrong result"
     return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def name_of(argument):
+    if isinstance(argument, (Geometry, dict)):
+        return "..."
+    return getattr(argument, "__name__", str(argument))
 
 
 def first_failure(using, cases):
@@ -92,55 +141,76 @@ def first_failure(using, cases):
         signal.alarm(SECONDS)
         try:
             test(*arguments)
-        except (AssertionError, ValueError, RuntimeError) as error:
-            named = ", ".join(str(a) for a in arguments)
-            return f"{failure(error, using)}\n{test.__name__}[{named}]"
+        except (AssertionError, ValueError, RuntimeError, Missing) as error:
+            is_plan = test.__module__ == test_plans.__name__
+            named = ", ".join(map(name_of, arguments))
+            how = failure(error, using, is_plan)
+            return f"{how}\n{test.__name__}[{named}]"
     return ""
 
 
-def uses(using, kernels, case):
-    """Whether a case of test_edges runs one of these kernels."""
-    name, contraction, element = case[1]
-    plans = [
-        using.plan(
+def affected(using, ships):
+    """Those of edges() that have another plan or kernel than what ships."""
+    same = {one.name for one in using.specialisations} - {
+        one.name
+        for one in set(using.specialisations) - set(ships.specialisations)
+    }
+    for case in edges():
+        _, (name, *contraction, element) = case
+        problems = [
             emulated.problem(
-                contraction, CHOSEN[name], element, generation=generation
+                *(contraction or ["output"]),
+                CHOSEN[name],
+                element,
+                has_bias=not contraction,
+                generation=generation,
             )
-        )
-        for generation in test_kernels.GENERATIONS
-    ]
-    return not kernels or any(
-        launch["kernel"] in kernels
-        for plan in plans
-        for launch in plan["launches"]
-    )
+            for generation in test_kernels.GENERATIONS
+        ]
+        plans = [using.plan(posed) for posed in problems]
+        launches = [one for plan in plans for one in plan["launches"]]
+        if any(one["name"] not in same for one in launches) or plans != [
+            ships.plan(posed) for posed in problems
+        ]:
+            yield case
 
 
-def main(kernels, build):
+def run(using, begin):
+    stages = {
+        "edges": edges,
+        "plans": plans,
+        "operands": operands,
+        "large": large,
+        "others": others,
+    }
+    for name in sorted(stages, key=lambda name: name != begin):
+        signal.alarm(0)  # for the compilation
+        if name == "edges":
+            using.load_kernels(
+                [
+                    one
+                    for one in using.specialisations
+                    if one.defines["CT_T"] == "float"
+                ]
+            )
+            cases = affected(using, library.Library())
+        else:
+            using.load_kernels()
+            cases = stages[name]()
+        found = first_failure(using, cases)
+        if found:
+            return found
+    return ""
+
+
+def main(kernels, build, begin):
     try:
         using = Recording(Path(kernels), Path(build))
         library.shared = lambda: using
-        theirs = {one.text for one in library.Library().specialisations}
-        broken = {
-            one.kernel
-            for one in using.specialisations
-            if one.text not in theirs
-        }
-        using.load_kernels(
-            [
-                one
-                for one in using.specialisations
-                if one.defines["CT_T"] == "float"
-            ]
-        )
-        cases = [c for c in first_cases() if uses(using, broken, c)]
-        found = first_failure(using, cases)
-        if not found:
-            signal.alarm(0)
-            using.load_kernels()
-            found = first_failure(using, other_cases())
+        found = run(using, begin)
     except RuntimeError as error:
-        found = f"refused to compile\n{error}"
+        print(error, file=sys.stderr)
+        found = "refused to compile"
     print(found)
 
 

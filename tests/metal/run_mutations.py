@@ -1,13 +1,12 @@
 """Whether the tests notice every seeded defect.
 
 python tests/metal/run_mutations.py [--only NAME] [--jobs N] runs those whose
-name contains NAME, all by default, and then writes MUTATIONS.md. It exits with
-1 where a defect was not noticed.
+name contains NAME, all by default, and renews their rows of MUTATIONS.md. It
+exits with 1 where a defect was not noticed.
 """
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -43,8 +42,13 @@ def caught_by(mutant, base):
         build = folder / "build"
         build.mkdir()
         for file in base.objects:
-            os.link(file, build / file.name)
-        command = [HERE / "mutant_cases.py", folder / "kernels", build]
+            (build / file.name).symlink_to(file)
+        command = [
+            HERE / "mutant_cases.py",
+            folder / "kernels",
+            build,
+            mutant.begin,
+        ]
         try:
             done = subprocess.run(
                 [sys.executable, *map(str, command)],
@@ -54,7 +58,7 @@ def caught_by(mutant, base):
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return "hang", "compilation or first tests"
+            return "hang", ""
     if done.returncode == -signal.SIGALRM:
         return "hang", ""
     if done.returncode < 0:
@@ -62,10 +66,7 @@ def caught_by(mutant, base):
     if done.returncode:
         raise RuntimeError(done.stderr)
     how, where, *_ = [*done.stdout.splitlines(), "", ""]
-    return (how, where if "compile" not in how else "") if how else (
-        NOT_CAUGHT,
-        "",
-    )
+    return how or NOT_CAUGHT, where
 
 
 def cell(text):
@@ -77,16 +78,27 @@ def code(text, limit=60):
     return f"`{cell(text)}`" if text else "nothing"
 
 
+def cells_of(mutant):
+    """What a row says of the defect itself."""
+    old, new = map(code, mutant.change)
+    return mutant.name, f"`{mutant.file}`", f"{old} to {new}"
+
+
 def row(mutant, how, where):
-    old, new = mutant.change
-    cells = (
-        mutant.name,
-        f"`{mutant.file}`",
-        f"{code(old)} to {code(new)}",
-        cell(how),
-        cell(where),
+    return f"| {' | '.join((*cells_of(mutant), cell(how), cell(where)))} |\n"
+
+
+def write_table(results):
+    """Of these mutants and those that are in it and have not changed."""
+    text = TABLE.read_text() if TABLE.exists() else ""
+    known = {line.rsplit(" | ", 2)[0]: line for line in text.splitlines(True)}
+    rows = (
+        row(mutant, *results[mutant])
+        if mutant in results
+        else known.get(f"| {' | '.join(cells_of(mutant))}", "")
+        for mutant in MUTANTS
     )
-    return f"| {' | '.join(cells)} |\n"
+    TABLE.write_text(HEADER + "".join(rows))
 
 
 def main():
@@ -108,12 +120,11 @@ def main():
 
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(run_one, chosen))
-    if not options.only:
-        rows = (row(m, *result) for m, result in zip(chosen, results))
-        TABLE.write_text(HEADER + "".join(rows))
+    write_table(dict(zip(chosen, results)))
     missed = sum(how == NOT_CAUGHT for how, _ in results)
     print(f"{missed} of {len(chosen)} defects not caught, ", end="")
-    print(f"{time.monotonic() - start:.0f} s")
+    used = os.times().children_user + os.times().children_system
+    print(f"{time.monotonic() - start:.0f} s, of the CPU {used:.0f} s")
     return 1 if missed else 0
 
 

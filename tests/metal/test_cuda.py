@@ -12,6 +12,7 @@ from cuda.build import TOOLS, build, run
 from cuda.dump import Buffer, Launch, dump, from_plan
 from emulated import contract, problem, stored
 from helpers import OPERANDS, make_geometry
+from needs import missing
 
 # Each SIMD-group multiplies a matrix with itself, transposed on one side, and
 # exercises the functions over lanes that the kernels use.
@@ -83,7 +84,7 @@ def sanitizer(tool):
 @pytest.fixture(scope="module")
 def nvcc():
     if shutil.which("nvcc") is None:
-        pytest.skip("needs nvcc")
+        missing("nvcc", "needs nvcc")
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,10 @@
 """Each check of the emulator fires on the defect it is for, on no other."""
 
-import os
-import platform
-import shlex
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from compilation import compiler
 
 HERE = Path(__file__).parent
 EMULATOR = HERE / "emulator"
@@ -29,37 +25,23 @@ KERNELS = [
 ]
 
 
-def find_compiler():
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        pytest.skip("the emulator runs on Linux on x86-64")
-    command = shlex.split(os.environ.get("CXX", "")) or ["c++"]
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"no C++ compiler: {command[0]} is not there")
-    version = subprocess.run(
-        [*command, "--version"], capture_output=True, text=True, check=True
-    )
-    if "clang" in version.stdout:
-        pytest.skip("the emulator lives on g++'s instrumentation")
-    return command
-
-
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory):
     """What the program of checks prints."""
-    compiler = find_compiler()
+    command = compiler()
     build = tmp_path_factory.mktemp("emulator")
 
     def compile_all(sources, flags):
         for source in sources:
             target = build / f"{source.stem}.o"
-            command = [*compiler, *COMMON, *flags, "-I", EMULATOR]
-            subprocess.run([*command, "-c", source, "-o", target], check=True)
+            options = [*COMMON, *flags, "-I", EMULATOR, "-c", source]
+            subprocess.run([*command, *options, "-o", target], check=True)
 
     compile_all(sorted(EMULATOR.glob("*.cpp")), RUNTIME)
     compile_all(sorted(CHECKS.glob("*.cpp")), KERNELS)
     program = build / "checks"
     subprocess.run(
-        [*compiler, *sorted(build.glob("*.o")), "-ldl", "-o", program],
+        [*command, *sorted(build.glob("*.o")), "-ldl", "-o", program],
         check=True,
     )
     run = subprocess.run([program], capture_output=True, text=True, check=False)

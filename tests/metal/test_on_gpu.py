@@ -19,7 +19,7 @@ from helpers import (
 )
 
 import mlx_convt
-from mlx_convt import layers
+from mlx_convt import _ext, layers
 
 pytestmark = pytest.mark.skipif(
     not mx.metal.is_available(), reason="needs Apple's GPU"
@@ -30,6 +30,11 @@ CASES = {**CHOSEN, **scaled_layers()}
 @pytest.fixture(autouse=True)
 def on_gpu(cpu_without_forced_algorithm):
     mx.set_default_device(mx.gpu)
+
+
+def test_every_function_compiles():
+    names = _ext.compile_gpu_kernels()
+    assert len(names) == len(set(names)) > 50
 
 
 @pytest.mark.parametrize("element", ELEMENTS)

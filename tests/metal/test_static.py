@@ -1,11 +1,13 @@
 """The static checks find what Metal's compiler would refuse."""
 
+import importlib.util
+
 import library
 import pytest
+from needs import missing
 
-pytest.importorskip(
-    "clang.cindex", reason="needs libclang: pip install libclang==18.1.1"
-)
+if importlib.util.find_spec("clang") is None:
+    missing("libclang", "needs libclang: pip install libclang==18.1.1")
 
 from static.check import check_text
 from static.textual import forbidden

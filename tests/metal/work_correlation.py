@@ -158,7 +158,9 @@ def few_columns(launch):
     products = int((live.sum(0) * reached).sum()) * p.reduction
     block = launch.threads * launch.defines["CT_ROWS"]
     source = pixels_read(live, pixel, block) * p.source_channels
-    weights = launch.groups * len(reached) * p.reduction * columns
+    first = np.arange(0, len(live), block)
+    taps = int(np.logical_or.reduceat(live, first, axis=0).sum())
+    weights = taps * p.reduction * columns
     read = (source + weights) * launch.itemsize
     return Cost(products, read, result_bytes(launch))
 

@@ -19,6 +19,7 @@ _CACHE_LIMIT = 1 << 30
 
 
 def mlx_variants(module: ModuleType, task: Task) -> Iterator[Variant]:
+    mx.set_default_device(mx.cpu)  # of this contestant's own process
     mx.set_cache_limit(_CACHE_LIMIT)
     dtype = DTYPES[task.dtype]
     x, w, cotangent = (

@@ -15,8 +15,6 @@
 namespace runner {
 namespace {
 
-using mlx_convt::metal::LaunchPlan;
-
 std::map<std::string, Kernel>& registry() {
   static std::map<std::string, Kernel> kernels;
   return kernels;

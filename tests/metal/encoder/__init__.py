@@ -1,0 +1,1 @@
+"""The host code for Apple's GPUs on a device that writes down its orders."""
