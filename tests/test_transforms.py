@@ -1,6 +1,7 @@
 """Streams, threads, laziness and modules, on exact integers."""
 
 import itertools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import mlx.core as mx
@@ -76,7 +77,11 @@ def test_stream_argument(kind):
 
 @pytest.mark.parametrize("own_stream", [True, False])
 def test_threads_of_the_caller(own_stream):
+    # One piece of work a thread: none can go on after its streams are cleared.
+    all_there = threading.Barrier(6)
+
     def work(offset):
+        all_there.wait()
         names = itertools.islice(itertools.cycle(GEOMETRIES), offset, None)
         for name, contraction in zip(names, CONTRACTIONS * 4, strict=False):
             geometry = GEOMETRIES[name]

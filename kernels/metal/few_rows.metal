@@ -153,7 +153,7 @@ METAL_FUNC void few_rows(
       }
     }
   }
-  if (row < rows && result_column < p->columns) {
+  if (result_column < p->columns) {
     store_sum<T>(
         sum,
         result_of(row, rows, set, p),

@@ -88,8 +88,7 @@ void plan_empty(const Problem& problem, LaunchPlan& plan) {
        problem.has_bias ? static_cast<int>(g.c_out) : 0});
 }
 
-// Kernels take a threadgroup's position for an int, times at most 256 in 64
-// bits or below the limits above.
+// Kernels take a threadgroup's position for an int.
 void check_grids(const LaunchPlan& plan) {
   for (auto& launch : plan.launches) {
     for (auto size : launch.grid) {

@@ -104,6 +104,9 @@ CHOSEN = {
     "eight rows, unlike axes": make_geometry(
         (1, 2), (4, 7), 40, 36, stride=(2, 3)
     ),
+    "few rows, three axes": make_geometry(
+        (1, 1, 1), (2, 2, 2), 40, 36, stride=2
+    ),
     "few rows, groups": make_geometry((2,), (3,), 66, 99, groups=3, stride=2),
     "one column": make_geometry((23, 12), (4, 4), 1, 1, stride=2, padding=1),
     "three columns": make_geometry((19, 8), (3, 3), 24, 3, padding=1),

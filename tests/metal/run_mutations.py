@@ -106,9 +106,11 @@ def main():
     parser.add_argument("--only", metavar="NAME", default="")
     parser.add_argument("--jobs", metavar="N", type=int, default=2)
     options = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if options.only in mutant.name]
+    for mutant in chosen:  # before the long part
+        mutant.applied((library.KERNELS / "metal" / mutant.file).read_text())
     base = library.Library()
     base.load_kernels()
-    chosen = [mutant for mutant in MUTANTS if options.only in mutant.name]
     start = time.monotonic()
 
     def run_one(mutant):

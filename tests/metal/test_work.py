@@ -1,5 +1,6 @@
 """The count of work: against the emulator, and against its targets."""
 
+import itertools
 import math
 
 import library
@@ -156,8 +157,8 @@ def test_bytes_read(contraction, name, emulator):
 def test_published_layers_waste_little(contraction, layer, plans):
     channels = (layer.in_channels, layer.out_channels)
     is_even = all(count // layer.groups % 16 == 0 for count in channels)
-    for generation in (M1, M3):
-        work = ours(layer, contraction, generation, plans)
+    for generation, element in itertools.product((M1, M3), range(3)):
+        work = ours(layer, contraction, generation, plans, element)
         products, _ = ratios(layer, work)
         assert 0 < products <= (1.15 if is_even else 2)
 

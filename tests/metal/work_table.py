@@ -24,8 +24,8 @@ HEADINGS = (
 )
 
 
-def problem(layer, contraction, generation):
-    """The layer in float32 as the plan takes it, an axis of one before it."""
+def problem(layer, contraction, generation, element=0):
+    """The layer as the plan takes it, in float32, an axis of one before it."""
     return library.Problem(
         contraction=CONTRACTIONS.index(contraction),
         batch=layer.batch,
@@ -39,11 +39,13 @@ def problem(layer, contraction, generation):
         c_out=layer.out_channels,
         groups=layer.groups,
         generation=generation,
+        element=element,
     )
 
 
-def ours(layer, contraction, generation, using):
-    return work_of(using.plan(problem(layer, contraction, generation)), using)
+def ours(layer, contraction, generation, using, element=0):
+    posed = problem(layer, contraction, generation, element)
+    return work_of(using.plan(posed), using)
 
 
 def is_one_dimensional(layer):
