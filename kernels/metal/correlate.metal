@@ -193,8 +193,8 @@ METAL_FUNC void correlate(
   constexpr int ACROSS = TN * 8;
   constexpr int DOWN = 32 / ACROSS;
   static_assert(DOWN * ACROSS == 32, "a row of results per 8, 16 or 32 lanes");
-  const int local = int(lane) % ACROSS;
-  const int column_index = column_0 + sg_column + local;
+  const int across = int(lane) % ACROSS;
+  const int column_index = column_0 + sg_column + across;
   const Column column = column_of(column_index, group, p);
   THREADGROUP float* stage = (THREADGROUP float*)tiles + int(sg) * 8 * ACROSS;
   threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -207,7 +207,7 @@ METAL_FUNC void correlate(
         const int r = t + int(lane) / ACROSS;
         if (column_index < p->columns) {
           store_sum<T>(
-              stage[r * ACROSS + local],
+              stage[r * ACROSS + across],
               row_pixels[sg_row + i * 8 + r],
               column,
               split,

@@ -44,6 +44,9 @@ CHOSEN = {
     "dilation shares a divisor": make_geometry(
         (6, 5), (3, 4), 8, 16, stride=(4, 6), dilation=(2, 4), padding=(1, 3)
     ),
+    "dilation does not fold": make_geometry(
+        (5, 6), (2, 4), 24, 8, stride=2, dilation=3
+    ),
     "kernel below stride": make_geometry(
         (5, 4), (2, 1), 16, 24, stride=(4, 3), output_padding=(1, 2)
     ),
@@ -87,6 +90,9 @@ CHOSEN = {
     ),
     "three axes": make_geometry(
         (3, 2, 4), (3, 2, 3), 12, 20, stride=(2, 1, 2), padding=(1, 0, 1)
+    ),
+    "three axes, dilated": make_geometry(
+        (3, 4, 3), (2, 3, 2), 12, 20, dilation=(3, 1, 2)
     ),
     "three axes, groups": make_geometry(
         (3, 2, 4), (3, 2, 2), 48, 40, stride=(2, 1, 2), groups=2

@@ -39,6 +39,10 @@ IMAGES = {
     "few columns of the gradient": square(3, 8, 2**23),
     "lanes": square(24, 24, 2**21, groups=24),
 }
+# A line of the result is no whole number of threadgroups.
+PLANE = make_geometry(
+    (1025, 1023), (1, 3), 2049, 2049, padding=(0, 1), groups=2049
+)
 # One image is all that there is; its last pixel is far away.
 FAR = make_geometry((1,), (2,), 40, 2**12, stride=2**20, dilation=2**20 - 1)
 # Their pixels do not depend on each other.
@@ -105,6 +109,18 @@ def test_images_side_by_side(contraction):
     expected = oracle(contraction, one, *arrays)
     found = last_of(run_tail(contraction, geometry, operands), expected.shape)
     assert np.array_equal(found[:, -1, -1], expected[:, -1, -1])
+
+
+def test_last_line():
+    """Of a plane so large that each line has its own threadgroups."""
+    shapes = PLANE.operand_shapes("output")
+    operands = [tail(shape, seed) for seed, shape in enumerate(shapes)]
+    end = replace(PLANE, spatial=(1, 32))
+    arrays = map(last_of, operands, end.operand_shapes("output"))
+    expected = oracle("output", end, *arrays)
+    found = last_of(run_tail("output", PLANE, operands), expected.shape)
+    # The first pixel also sums one that is before these.
+    assert np.array_equal(found[:, :, 1:], expected[:, :, 1:])
 
 
 def test_last_phase():
