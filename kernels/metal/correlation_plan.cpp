@@ -110,6 +110,7 @@ class CorrelationPlan {
         problem_.contraction == Contraction::Output ? Memory::Second
                                                     : Memory::First};
   }
+
   Correlation parameters(const Phases& phases) const {
     auto p = phases.parameters();
     p.has_bias = problem_.has_bias;

@@ -24,8 +24,6 @@ inline constexpr int64_t kLimit = int64_t{1} << 30;
 // Matrices of a SIMD-group are 8x8: all tiles are cut at multiples of it.
 inline constexpr int64_t kMatrix = 8;
 
-// Threadgroups that keep all cores of the larger GPUs busy; a guess.
-inline constexpr int64_t kWantedGroups = 256;
 // Sums of splits, bytes.
 inline constexpr int64_t kMostPartial = int64_t{64} << 20;
 

@@ -56,7 +56,8 @@ class Phases {
     return products_in(32);
   }
 
-  // What is left to fill in are has_bias and vector_source.
+  // What is left to fill in are has_bias, vector_source, splits of more than
+  // one and whole_planes.
   Correlation parameters() const;
   Packing packing() const; // without its padded sizes
   WeightStrides weight_strides() const;

@@ -8,6 +8,9 @@
 namespace mlx_convt::metal {
 namespace {
 
+// Threadgroups that keep all cores of the larger GPUs busy; a guess.
+constexpr int64_t kWantedGroups = 256;
+
 class ReductionPlan {
  public:
   ReductionPlan(const Problem& problem, const Gpu& gpu, LaunchPlan& plan)
