@@ -36,15 +36,14 @@ class Window(NamedTuple):
 
 def check_array(name: str, what: str, value: object) -> None:
     if not isinstance(value, mx.array):
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise _error(name, f"{what} must be an mlx.core.array", kind, TypeError)
+        raise wrong_kind(name, f"{what} must be an mlx.core.array", value)
 
 
 def check_stream(name: str, stream: object) -> None:
     kinds = (mx.Stream, mx.ThreadLocalStream, mx.Device, mx.DeviceType)
     if stream is not None and not isinstance(stream, kinds):
         rule = "stream must be an MLX stream or device, or None"
-        raise _error(name, rule, f"stream {stream!r}", TypeError)
+        raise error(name, rule, f"stream {stream!r}", TypeError)
 
 
 def read_window(
@@ -59,34 +58,34 @@ def read_window(
     groups: int,
     output_size: Ints | None,
 ) -> Window:
-    strides = _ints(name, rank, "stride", stride, 1)
-    dilations = _ints(name, rank, "dilation", dilation, 1)
-    extra = _ints(name, rank, "output_padding", output_padding, 0)
+    strides = read_ints(name, rank, "stride", stride, 1)
+    dilations = read_ints(name, rank, "dilation", dilation, 1)
+    extra = read_ints(name, rank, "output_padding", output_padding, 0)
     spatial, kernel = input_shape[1:-1], weight_shape[1:-1]
     well_formed = len(spatial) == len(kernel) == rank
     same = isinstance(padding, str) and padding == "same"
 
     if same and output_size is not None:
-        raise _error(
+        raise error(
             name,
             'output_size must be left out with padding "same"',
             f"output_size {output_size}",
         )
     if any(extra) and (same or output_size is not None):
         chosen = 'padding "same"' if same else "output_size"
-        raise _error(
+        raise error(
             name,
             f"output_padding must be left out with {chosen}",
             f"output_padding {tuple(extra)}",
         )
     if not same:
-        lo, hi = _padding(name, rank, padding)
+        lo, hi = read_padding(name, rank, padding)
     elif well_formed:
         lo, hi, extra = _same(kernel, strides, dilations)
     else:
         lo, hi = [0] * rank, [0] * rank
     if output_size is not None:
-        wanted = _ints(name, rank, "output_size", output_size, 1)
+        wanted = read_ints(name, rank, "output_size", output_size, 1)
         if well_formed:
             axes = zip(spatial, strides, dilations, kernel, lo, hi, strict=True)
             least = [
@@ -97,7 +96,7 @@ def read_window(
     try:
         count = operator.index(groups)
     except TypeError:
-        raise _error(
+        raise error(
             name, "groups must be an int", f"groups {groups!r}", TypeError
         ) from None
     _check_range(name, "groups", [count], 1, count)
@@ -124,7 +123,7 @@ def _extra(
     most = [n + s - 1 for n, s in zip(least, strides, strict=True)]
     inside = zip(least, wanted, most, strict=True)
     if not all(a <= n <= b for a, n, b in inside):
-        raise _error(
+        raise error(
             name,
             f"output_size must lie between {tuple(least)} and {tuple(most)}",
             f"output_size {tuple(wanted)}",
@@ -132,10 +131,12 @@ def _extra(
     return [n - m for n, m in zip(wanted, least, strict=True)]
 
 
-def _ints(name: str, rank: int, what: str, value: Any, least: int) -> list[int]:
+def read_ints(
+    name: str, rank: int, what: str, value: Any, least: int
+) -> list[int]:
     def wrong(kind: type[Exception]) -> Exception:
         rule = f"{what} must be an int or {_count(rank)}"
-        return _error(name, rule, f"{what} {value!r}", kind)
+        return error(name, rule, f"{what} {value!r}", kind)
 
     try:
         values = _as_list(value, rank)
@@ -147,13 +148,15 @@ def _ints(name: str, rank: int, what: str, value: Any, least: int) -> list[int]:
     return values
 
 
-def _padding(name: str, rank: int, value: Any) -> tuple[list[int], list[int]]:
+def read_padding(
+    name: str, rank: int, value: Any
+) -> tuple[list[int], list[int]]:
     def wrong(kind: type[Exception]) -> Exception:
         rule = (
             f"padding must be an int, {_count(rank)} or (low, high) pairs, "
             '"same" or "valid"'
         )
-        return _error(name, rule, f"padding {value!r}", kind)
+        return error(name, rule, f"padding {value!r}", kind)
 
     if isinstance(value, str):
         if value != "valid":
@@ -196,14 +199,19 @@ def _check_range(
         rule = f"{what} must be less than 2^31"
     else:
         return
-    raise _error(name, rule, f"{what} {shown}")
+    raise error(name, rule, f"{what} {shown}")
 
 
 def _count(rank: int) -> str:
     return f"a sequence of {rank} int{'s' if rank > 1 else ''}"
 
 
-def _error(
+def error(
     name: str, rule: str, got: str, kind: type[Exception] = ValueError
 ) -> Exception:
     return kind(f"[{name}] {rule}. Got {got}.")
+
+
+def wrong_kind(name: str, rule: str, value: object) -> Exception:
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    return error(name, rule, kind, TypeError)

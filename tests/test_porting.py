@@ -1,0 +1,256 @@
+"""Weights from PyTorch and back: layouts, groups, whole dictionaries."""
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+from helpers import assert_within, to_numpy, unit_roundoff
+from mlx.utils import tree_flatten
+
+import mlx_convt
+
+RANKS = (1, 2, 3)
+KERNEL = (2, 3, 4)
+
+
+def draw(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("rank", RANKS)
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+def test_each_entry_lands_where_it_belongs(rank, groups):
+    """w_mlx[g*O + o, k, c] = w_torch[g*C + c, o, k], entry by entry."""
+    c_in, c_out, kernel = 6, 12, KERNEL[:rank]
+    torch_weight = draw((c_in, c_out // groups, *kernel))
+    weight = mlx_convt.from_torch(torch_weight, groups)
+    assert weight.shape == (c_out, *kernel, c_in // groups)
+    group_in, group_out = c_in // groups, c_out // groups
+    for index in np.ndindex(c_out, *kernel, group_in):
+        o, *k, c = index
+        source = (o // group_out * group_in + c, o % group_out, *k)
+        assert weight[index].item() == torch_weight[source]
+    back = mlx_convt.to_torch(weight, groups)
+    assert np.array_equal(np.array(back), torch_weight)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_without_groups_it_moves_an_axis(groups):
+    torch_weight = draw((4, 6, 3, 2))
+    moved = np.moveaxis(torch_weight, 0, -1)
+    same = np.array_equal(mlx_convt.from_torch(torch_weight, groups), moved)
+    assert same == (groups == 1)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_mlx_dtypes(dtype):
+    weight = mx.array(draw((4, 3, 2)), getattr(mx, dtype))
+    assert mlx_convt.from_torch(weight, 2).dtype == weight.dtype
+    assert mlx_convt.to_torch(weight, 2).dtype == weight.dtype
+
+
+def test_a_tensor_on_a_gpu():
+    class Tensor:
+        def cpu(self):
+            return draw((4, 3, 2))
+
+    weight = mlx_convt.from_torch(Tensor(), 2)
+    assert mx.array_equal(weight, mlx_convt.from_torch(draw((4, 3, 2)), 2))
+
+
+def test_gradients_go_through():
+    weight = mx.array(draw((4, 3, 2)))
+    scale = mx.array(draw((6, 2, 2)))
+    grad = mx.grad(lambda w: (mlx_convt.from_torch(w, 2) * scale).sum())(weight)
+    assert mx.array_equal(grad, mlx_convt.to_torch(scale, 2))
+
+
+class TestTorch:
+    """With PyTorch's own modules."""
+
+    torch = None
+
+    @pytest.fixture(autouse=True)
+    def needs_torch(self):
+        TestTorch.torch = pytest.importorskip("torch")
+        self.torch.manual_seed(0)
+
+    def forward(self, module, x):
+        y = module(self.torch.tensor(np.moveaxis(x, -1, 1).copy()))
+        return np.moveaxis(y.detach().double().numpy(), 1, -1)
+
+    def module(self, rank, *arguments, **keywords):
+        kind = getattr(self.torch.nn, f"ConvTranspose{rank}d")
+        return kind(*arguments, **keywords)
+
+    @pytest.mark.parametrize("rank", RANKS)
+    @pytest.mark.parametrize("groups", [1, 2, 6])
+    def test_modules(self, rank, groups):
+        source = self.module(
+            rank, 6, 12, 4, stride=3, padding=1, output_padding=1, groups=groups
+        )
+        target = getattr(mlx_convt.nn, f"ConvTranspose{rank}d")(
+            6, 12, 4, 3, 1, output_padding=1, groups=groups
+        )
+        assert mlx_convt.nn.load_torch(target, source.state_dict()) is target
+        x = draw((2, *KERNEL[:rank], 6))
+        exact = self.forward(source.double(), x.astype(np.float64))
+        bound = 6 * 4**rank * 4 * unit_roundoff("float32") * np.abs(exact).max()
+        assert_within(target(mx.array(x)), exact, bound, (rank, groups))
+        back = mlx_convt.to_torch(target.weight, groups)
+        assert np.array_equal(
+            np.array(back), source.weight.detach().float().numpy()
+        )
+
+    @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+    def test_dtypes(self, dtype):
+        source = self.torch.nn.ConvTranspose1d(4, 6, 3, groups=2)
+        source.to(getattr(self.torch, dtype))
+        weight = mlx_convt.from_torch(source.weight, 2)
+        # As mx.array has it.
+        kept = "float32" if dtype == "float64" else dtype
+        assert weight.dtype == getattr(mx, kept)
+        want = mlx_convt.from_torch(source.weight.detach().float().numpy(), 2)
+        assert mx.array_equal(weight.astype(mx.float32), want)
+
+    def test_the_weight_is_a_copy(self):
+        source = self.torch.nn.ConvTranspose1d(4, 6, 3)
+        weight = mlx_convt.from_torch(source.weight)
+        before = mx.array(weight)
+        with self.torch.no_grad():
+            source.weight.zero_()
+        assert mx.array_equal(weight, before)
+
+    @pytest.mark.parametrize("rank", RANKS)
+    @pytest.mark.parametrize(
+        ("style", "dim"),
+        [
+            *(("function", dim) for dim in (0, 1, None)),
+            *(("parametrization", dim) for dim in (0, 1)),
+        ],
+    )
+    @pytest.mark.parametrize("c_in", [1, 6])
+    @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+    def test_weight_norm(self, rank, style, dim, c_in):
+        groups = 2 if c_in > 1 else 1
+        source = self.module(rank, c_in, 4, 3, stride=2, groups=groups)
+        utils = self.torch.nn.utils
+        where = utils if style == "function" else utils.parametrizations
+        where.weight_norm(source, dim=dim)
+        state = {
+            # So that the weight is not simply the direction.
+            name: value * 1.5 if name.endswith(("_g", "original0")) else value
+            for name, value in source.state_dict().items()
+        }
+        source.load_state_dict(state)
+        target = getattr(mlx_convt.nn, f"ConvTranspose{rank}d")(
+            c_in, 4, 3, 2, groups=groups
+        )
+        mlx_convt.nn.load_torch(target, state)
+        x = draw((2, *KERNEL[:rank], c_in))
+        y = self.forward(source, x)
+        assert np.allclose(to_numpy(target(mx.array(x))), y, 1e-4, 1e-5)
+        half = {name: value.half() for name, value in state.items()}
+        mlx_convt.nn.load_torch(target, half)
+        assert target.weight.dtype == mx.float16
+
+    def test_a_network(self):
+        torch = self.torch
+        source = torch.nn.Sequential()
+        source.stem = torch.nn.Conv2d(3, 8, 3, padding=1, groups=1)
+        source.up = torch.nn.Sequential(
+            torch.nn.BatchNorm2d(8),
+            torch.nn.ConvTranspose2d(8, 12, 4, 2, 1, groups=4),
+            torch.nn.Sequential(
+                torch.nn.ReLU(),
+                torch.nn.ConvTranspose2d(12, 2, 3, bias=False),
+            ),
+        )
+        for module in source.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.uniform_(-1, 1)
+                module.running_var.uniform_(1, 2)
+        source.eval()
+
+        class Target(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.stem = nn.Conv2d(3, 8, 3, padding=1)
+                self.up = nn.Sequential(
+                    nn.BatchNorm(8),
+                    mlx_convt.nn.ConvTranspose2d(8, 12, 4, 2, 1, groups=4),
+                    nn.Sequential(
+                        nn.ReLU(),
+                        # MLX's own layer is served too.
+                        nn.ConvTranspose2d(12, 2, 3, bias=False),
+                    ),
+                )
+
+            def __call__(self, x):
+                return self.up(self.stem(x))
+
+        target = mlx_convt.nn.load_torch(Target(), source.state_dict())
+        target.eval()
+        x = draw((2, 5, 6, 3))
+        y = self.forward(source, x)
+        assert np.allclose(to_numpy(target(mx.array(x))), y, 1e-4, 1e-5)
+        names = {name for name, _ in tree_flatten(target.parameters())}
+        assert "up.layers.2.layers.1.weight" in names
+
+
+def state(**changes):
+    values = {"weight": draw((4, 3, 3)), "bias": draw((6,), 1)}
+    return values | changes
+
+
+def layer():
+    return mlx_convt.nn.ConvTranspose1d(4, 6, 3, groups=2)
+
+
+def test_not_strict():
+    target = layer()
+    bias = target.bias
+    values = {"weight": draw((4, 3, 3)), "gain": draw((2,))}
+    mlx_convt.nn.load_torch(target, values, strict=False)
+    want = mlx_convt.from_torch(values["weight"], 2)
+    assert mx.array_equal(target.weight, want)
+    assert mx.array_equal(target.bias, bias)
+
+
+def test_the_dictionary_stays(tmp_path):
+    values = state(num_batches_tracked=np.array(3))
+    names = list(values)
+    mlx_convt.nn.load_torch(layer(), values)
+    assert list(values) == names
+
+
+def test_from_safetensors(tmp_path):
+    """What a checkpoint written by PyTorch holds, read without PyTorch."""
+    file = str(tmp_path / "torch.safetensors")
+    mx.save_safetensors(
+        file, {name: mx.array(value) for name, value in state().items()}
+    )
+    target = mlx_convt.nn.load_torch(layer(), mx.load(file))
+    want = mlx_convt.from_torch(state()["weight"], 2)
+    assert mx.array_equal(target.weight, want)
+
+
+def test_frozen_and_dtype():
+    target = layer()
+    target.freeze()
+    values = {name: value.astype(np.float16) for name, value in state().items()}
+    mlx_convt.nn.load_torch(target, values)
+    assert target.weight.dtype == mx.float16
+    assert tree_flatten(target.trainable_parameters()) == []
+
+
+def test_layers_is_only_left_out_of_a_sequential():
+    class Stack(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [layer()]
+
+    values = {f"layers.0.{name}": value for name, value in state().items()}
+    mlx_convt.nn.load_torch(Stack(), values)
+    values = {f"0.{name}": value for name, value in state().items()}
+    mlx_convt.nn.load_torch(nn.Sequential(layer()), values)
