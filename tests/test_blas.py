@@ -105,8 +105,8 @@ except ValueError as error:
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        (None, "MLX_CONVT_BLAS does not name a CBLAS library"),
-        ("", "MLX_CONVT_BLAS does not name a CBLAS library"),
+        (None, "MLX_CONVT_BLAS is not set"),
+        ("", "MLX_CONVT_BLAS is not set"),
         ("libm.so.6", "no cblas_sgemm and cblas_dgemm in libm.so.6"),
     ],
 )

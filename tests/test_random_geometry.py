@@ -225,7 +225,8 @@ def test_non_finite_operands_reach_exactly_their_results(contraction, value):
         for shape in geometry.operand_shapes(contraction)
     )
     first[(0, 2, 3, 1)] = value
-    expected = oracle(contraction, geometry, first, second)
+    with np.errstate(invalid="ignore"):  # of which only some BLAS warn
+        expected = oracle(contraction, geometry, first, second)
     actual = to_numpy(
         contract(
             contraction,

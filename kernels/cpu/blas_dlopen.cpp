@@ -39,7 +39,7 @@ struct Library {
   Library() {
     const char* path = std::getenv("MLX_CONVT_BLAS");
     if (!path || !*path) {
-      why_not = "MLX_CONVT_BLAS does not name a CBLAS library";
+      why_not = "MLX_CONVT_BLAS is not set";
       return;
     }
     void* handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);

@@ -106,7 +106,8 @@ def convert(model: nn.Module) -> Report:
             module, tuple(_OURS.values())
         ):
             kind = type(module)
-            report.left[path] = f"{kind.__module__}.{kind.__qualname__}"
+            name = f"{kind.__module__}.{kind.__qualname__}"
+            report.left[path] = f"subclass {name}, which patch() may reach"
     return report
 
 
