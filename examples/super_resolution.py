@@ -3,7 +3,7 @@
 FSRCNN (Dong, Loy and Tang, "Accelerating the Super-Resolution Convolutional
 Neural Network", 2016) does all its work at low resolution and enlarges once,
 at the end, with a 9x9 transposed convolution of stride 2. Here that layer is
-`mlx_convt.conv_transpose2d` in an ordinary `mlx.nn` model: gradients come from
+`mlx_convt.nn.ConvTranspose2d` in an ordinary `mlx.nn` model: gradients come from
 `nn.value_and_grad`, and the whole training step goes through `mx.compile`.
 
 The model learns from one photograph and is judged on another, which it never
@@ -16,13 +16,10 @@ PSNR compares the luminance with the original's, next to bicubic enlargement.
     python examples/super_resolution.py --quick    # a few seconds
 
 It shows the loss as it falls, prints the gain over bicubic and the time of one
-training step with this operation and with MLX's own, and draws the results.
+training step with this layer and with MLX's own, and draws the results.
 """
 
 import argparse
-import statistics
-import sys
-import time
 from functools import partial
 
 import matplotlib
@@ -30,10 +27,11 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
+from common import compiled_step, median_times, print_times, train
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-import mlx_convt
+import mlx_convt.nn
 
 SCALE = 2
 BORDER = 4  # high-resolution pixels at the edge, left out of loss and PSNR
@@ -43,33 +41,26 @@ PEAK_RATE = 1e-3
 DETAIL = 72  # pixels on a side of each detail in the picture
 
 
-class Enlarge(nn.Module):
-    """A 9x9 transposed convolution of stride 2: (N, H, W, C) to (N, 2H, 2W, 1).
-
-    It starts as bicubic enlargement of its first channel, and learns the rest.
-    """
-
-    def __init__(self, channels, operation):
-        super().__init__()
-        # Output 2i - 4 + k lies (k - 4.5) / 2 input pixels away from input i.
-        x = np.abs(np.arange(9) - 4.5) / 2
-        near = 1.5 * x**3 - 2.5 * x**2 + 1
-        far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-        taps = np.where(x < 1, near, np.where(x < 2, far, 0))
-        self.weight = mx.zeros((1, 9, 9, channels))
-        self.weight[0, :, :, 0] = mx.array(np.outer(taps, taps))
-        self.bias = mx.zeros((1,))
-        self.operation = operation
-
-    def __call__(self, x):
-        geometry = {"stride": SCALE, "padding": 4, "output_padding": 1}
-        return self.operation(x, self.weight, **geometry) + self.bias
+def bicubic_taps(channels):
+    """The (1, 9, 9, channels) of bicubic enlargement of the first channel."""
+    # Output 2i - 4 + k lies (k - 4.5) / 2 input pixels away from input i.
+    x = np.abs(np.arange(9) - 4.5) / 2
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    taps = np.where(x < 1, near, np.where(x < 2, far, 0))
+    weight = np.zeros((1, 9, 9, channels), np.float32)
+    weight[0, :, :, 0] = np.outer(taps, taps)
+    return mx.array(weight)
 
 
 class Fsrcnn(nn.Module):
-    """Extract, shrink, map, expand, enlarge; Linear is a 1x1 convolution."""
+    """Extract, shrink, map, expand, enlarge; Linear is a 1x1 convolution.
 
-    def __init__(self, operation, features=47, shrunk=12, mappings=2):
+    `layer` makes the last one. It starts as bicubic enlargement of the picture,
+    its first channel, and learns the rest.
+    """
+
+    def __init__(self, layer, features=47, shrunk=12, mappings=2):
         super().__init__()
         layers = [nn.Conv2d(1, features, 5, padding=2), nn.PReLU()]
         layers += [nn.Linear(features, shrunk), nn.PReLU()]
@@ -78,11 +69,13 @@ class Fsrcnn(nn.Module):
         layers += [nn.Linear(shrunk, features), nn.PReLU()]
         # The signal fades through this depth with MLX's default weights.
         normal = nn.init.he_normal()
-        for layer in layers[::2]:
-            layer.weight = normal(layer.weight)
-            layer.bias = mx.zeros_like(layer.bias)
+        for each in layers[::2]:
+            each.weight = normal(each.weight)
+            each.bias = mx.zeros_like(each.bias)
         self.features = nn.Sequential(*layers)
-        self.enlarge = Enlarge(features + 1, operation)
+        geometry = {"stride": SCALE, "padding": 4, "output_padding": 1}
+        self.enlarge = layer(features + 1, 1, 9, **geometry)
+        self.enlarge.weight = bicubic_taps(features + 1)
 
     def __call__(self, low):
         # 0.1, because the paper trains the last layer ten times more slowly.
@@ -122,9 +115,9 @@ def batches(low, high, rng):
         yield mx.array(np.stack(lows)), mx.array(np.stack(highs))
 
 
-def build(operation, steps):
+def build(layer, steps):
     """A fresh model and its compiled training step."""
-    model = Fsrcnn(operation)
+    model = Fsrcnn(layer)
     warmup = max(steps // 20, 1)
     rise = optim.linear_schedule(0, PEAK_RATE, warmup)
     fall = optim.cosine_decay(PEAK_RATE, max(steps - warmup, 1))
@@ -134,49 +127,7 @@ def build(operation, steps):
         inner = slice(BORDER, -BORDER)
         return ((model(low) - high)[:, inner, inner] ** 2).mean()
 
-    gradient = nn.value_and_grad(model, loss)
-    state = [model.state, optimizer.state]
-
-    @partial(mx.compile, inputs=state, outputs=state)
-    def update(low, high):
-        value, grads = gradient(low, high)
-        optimizer.update(model, grads)
-        return value
-
-    def step(low, high):
-        value = update(low, high)
-        mx.eval(value, state)
-        return value.item()
-
-    return model, step
-
-
-def train(step, patches, steps):
-    """Run the steps, showing a running mean of the loss."""
-    begin, mean = time.perf_counter(), 0.0
-    for i in range(1, steps + 1):
-        mean += max(1 / i, 0.02) * (step(*next(patches)) - mean)
-        line = f"[{'=' * (24 * i // steps):24}] {i:4}/{steps}"
-        line += f"  loss {mean:.3e}  {time.perf_counter() - begin:5.1f} s"
-        if i % max(steps // 8, 1) == 0 or i == steps:
-            print(line, flush=True)
-        elif sys.stdout.isatty():
-            print(line, end="\r", flush=True)
-
-
-def step_times(patches, repeats):
-    """Median milliseconds of a training step, ours and MLX's, in turn."""
-    ours = build(mlx_convt.conv_transpose2d, repeats)[1]
-    builtin = build(mx.conv_transpose2d, repeats)[1]
-    low, high = next(patches)
-    times = {ours: [], builtin: []}
-    for _ in range(repeats + 1):
-        for step, measured in times.items():
-            begin = time.perf_counter()
-            step(low, high)
-            measured.append(1e3 * (time.perf_counter() - begin))
-    # The first step of each compiles, and is left out.
-    return [statistics.median(measured[1:]) for measured in times.values()]
+    return model, compiled_step(model, optimizer, loss)
 
 
 def upscale(model, low):
@@ -236,7 +187,7 @@ def main():
     patches = batches(*map(luminance, load("china.jpg")), rng)
     low, truth = load("flower.jpg")
 
-    model, step = build(mlx_convt.conv_transpose2d, steps)
+    model, step = build(mlx_convt.nn.ConvTranspose2d, steps)
     train(step, patches, steps)
 
     ours, bicubic = upscale(model, low), resize(low, truth.size)
@@ -244,8 +195,15 @@ def main():
     print(f"bicubic {bicubic_db:.2f} dB, ours {ours_db:.2f} dB", end="")
     print(f": a gain of {ours_db - bicubic_db:+.2f} dB on the test photograph")
 
-    ours_ms, mlx_ms = step_times(patches, 3 if options.quick else 9)
-    print(f"training step: mlx_convt {ours_ms:.1f} ms, MLX {mlx_ms:.1f} ms")
+    pair = next(patches)
+    calls = {
+        "mlx_convt": partial(
+            build(mlx_convt.nn.ConvTranspose2d, steps)[1], *pair
+        ),
+        "MLX": partial(build(nn.ConvTranspose2d, steps)[1], *pair),
+    }
+    times = median_times(calls, 3 if options.quick else 9)
+    print_times("training step", times)
 
     panels = {
         "low resolution": low.resize(truth.size, Image.Resampling.NEAREST),
