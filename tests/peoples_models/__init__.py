@@ -1,0 +1,1 @@
+"""Models by other people, built small, and what compares two runs of one."""
