@@ -1,4 +1,4 @@
-"""What the documents name is there."""
+"""What the documents name is there, and README's Python does what it says."""
 
 import re
 from pathlib import Path
@@ -42,3 +42,21 @@ def test_files(document):
         and not list(ROOT.glob(f"{name}.*"))
     ]
     assert missing == []
+
+
+def test_readme_runs(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)  # noqa: S102
+    promised = re.findall(
+        r"^print\(.*\)  # (.*)$", "".join(blocks), re.MULTILINE
+    )
+    printed = capsys.readouterr().out.splitlines()
+    assert len(promised) >= 4
+    for promise, line in zip(promised, printed):
+        assert line == promise.removesuffix(" ...")

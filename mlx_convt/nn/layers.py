@@ -142,10 +142,9 @@ class ConvTranspose2d(_Layer, nn.ConvTranspose2d):
 
     Parameters: ``weight`` of shape ``(C_out, KH, KW, C_in/groups)``, drawn from
     the uniform distribution between ``-s`` and ``s``, ``s = 1 / sqrt(KH * KW *
-    C_in/groups)``; ``bias`` of shape ``(C_out,)``, zeros. These are MLX's initial
-    values. Of the taps that ``s`` counts an output meets only one in
-    ``stride``, per axis: deep decoders may want larger ones, from
-    ``mlx.nn.init``.
+    C_in/groups)``; ``bias`` of shape ``(C_out,)``, zeros. These are MLX's
+    initial values. Of the taps that ``s`` counts, an output meets only one in
+    ``stride`` per axis: deep decoders may want larger ones, by ``mlx.nn.init``.
 
     Raises:
         ValueError: If a number breaks a rule; the message names the class, the
