@@ -27,8 +27,8 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "_generated", "pictures", "Thumbs.db"]
-myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
+exclude_patterns = ["_generated", "pictures"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 highlight_language = "text"  # formulas, trees and commands
 nb_execution_mode = "off"  # the notebook has its results
@@ -84,13 +84,6 @@ def bring_sources(app):
     shutil.copyfile(notebook, HERE / "quickstart.ipynb")
 
 
-def turn_links(app, name, source):
-    """The one link of docs/gpu.md that leaves this folder, to its page here."""
-    if name == "gpu":
-        page = "../tests/metal/MUTATIONS.md"
-        source[0] = source[0].replace(f"]({page})", "](mutations.md)")
-
-
 class Drawing(Figure):
     """A figure from _generated, in the variant of the reader's theme."""
 
@@ -107,4 +100,3 @@ class Drawing(Figure):
 def setup(app):
     app.add_directive("drawing", Drawing)
     app.connect("builder-inited", bring_sources)
-    app.connect("source-read", turn_links)

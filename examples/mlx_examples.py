@@ -69,13 +69,23 @@ def lstm_step(x, h_in, cell, time_step):
     return mx.sigmoid(o) * mx.tanh(cell), cell
 
 
-def build_encodec(checkout):
+def load_encodec(checkout):
     path = checkout / "encodec" / "encodec.py"
     spec = importlib.util.spec_from_file_location("mlx_examples_encodec", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def encodec_decoder(module, **sizes):
+    """The 24 kHz model's, but for the sizes given."""
     module.lstm_custom = lstm_step  # for the CPU
-    decoder = module.EncodecDecoder(SimpleNamespace(**ENCODEC))
+    return module.EncodecDecoder(SimpleNamespace(**(ENCODEC | sizes)))
+
+
+def build_encodec(checkout):
+    module = load_encodec(checkout)
+    decoder = encodec_decoder(module)
     for layer in decoder.modules():
         if isinstance(layer, module.LSTM):  # begins with zeros
             bound = layer.hidden_size**-0.5
@@ -256,9 +266,6 @@ def main():
     options = parser.parse_args()
     advice = f"git clone {URL}, and name it with --checkout"
     if options.checkout is None:
-        if options.quick:
-            print(f"Left out, for want of a checkout: {advice}")
-            return 0
         parser.error(f"no checkout of mlx-examples: {advice}")
     checkout = Path(options.checkout).resolve()
     if not (checkout / "encodec" / "encodec.py").is_file():

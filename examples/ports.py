@@ -1,11 +1,12 @@
-"""What ports of PyTorch models do by hand, beside the one call that does it.
+"""What ports of PyTorch models do by hand, beside a call that does it.
 
 MLX's transposed convolution cuts both ends alike, its layers have no groups,
 and PyTorch's weights have another layout. So ports slice results, expand the
 weights of groups to dense ones, convolve an input with zeros in between, or
 permute weights in every call. port_cases.py has nine such workarounds, at the
-sizes of the models that have them, each above the call of mlx_convt that
-replaces it.
+sizes of the models that have them, each above one call of mlx_convt that takes
+its place. Of two a part stays: BigVGAN's repeated edges and filters, and the axes
+that FishSpeech swaps.
 
     python examples/ports.py            # about a minute
     python examples/ports.py --quick    # small sizes, a few seconds

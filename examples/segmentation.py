@@ -78,7 +78,7 @@ class Up(nn.Module):
 
 
 class BuiltIn(nn.ConvTranspose2d):
-    """MLX's layer has no output_size; this finds the padding that leads to it."""
+    """MLX's layer has no output_size; this finds the output padding for it."""
 
     def __call__(self, x, output_size):
         kernel = self.weight.shape[1:3]

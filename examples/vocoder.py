@@ -10,7 +10,7 @@ There is no adversary, and a mel spectrogram has no phases, so that it takes the
 phases, as neural source-filter models do, from an excitation: pulses at the
 pitch of the note, and noise. The pitch is therefore given, not found; the
 network learns what makes a voice, a plucked string or a flute of the pulses.
-All sounds are synthesised in this file. It learns from random notes and is
+All sounds are synthesised, by sounds.py. It learns from random notes and is
 judged on a melody, which it never hears, by the log-spectral distance to the
 original, next to Griffin and Lim's algorithm (1984), which needs no training,
 but is not told the pitch either.

@@ -93,14 +93,28 @@ def read_window(
                 for i, s, d, k, p, q in axes
             ]
             extra = _extra(name, wanted, least, strides)
-    try:
-        count = operator.index(groups)
-    except TypeError:
-        raise error(
-            name, "groups must be an int", f"groups {groups!r}", TypeError
-        ) from None
+    count = read_int(name, "groups", groups)
     _check_range(name, "groups", [count], 1, count)
     return Window(strides, lo, hi, dilations, extra, count)
+
+
+def mlx_cuts_more(
+    kernel: Sequence[int], stride: Any, padding: Any, dilation: Any
+) -> bool:
+    """Whether MLX's own cuts off more than the padding, of valid arguments.
+
+    What a padding has above dilation*(K - 1) it cuts off stride times.
+    """
+    if isinstance(padding, str):
+        return False
+    rank = len(kernel)
+    lo, hi = read_padding("", rank, padding)
+    strides = read_ints("", rank, "stride", stride, 1)
+    dilations = read_ints("", rank, "dilation", dilation, 1)
+    return any(
+        s > 1 and max(p, q) > d * (k - 1)
+        for k, s, d, p, q in zip(kernel, strides, dilations, lo, hi)
+    )
 
 
 def _same(
@@ -129,6 +143,14 @@ def _extra(
             f"output_size {tuple(wanted)}",
         )
     return [n - m for n, m in zip(wanted, least, strict=True)]
+
+
+def read_int(name: str, what: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        got = f"{what} {value!r}"
+        raise error(name, f"{what} must be an int", got, TypeError) from None
 
 
 def read_ints(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
 import mlx.core as mx
 
 from mlx_convt import _ext, ops
+from mlx_convt._arguments import mlx_cuts_more
 
 _OURS: dict[str, Callable[..., mx.array]] = {
     "conv_transpose1d": ops.conv_transpose1d,
@@ -20,12 +21,16 @@ _OURS: dict[str, Callable[..., mx.array]] = {
 }
 
 
-class Patch(AbstractContextManager["Patch"]):
+class Patch:
     """What :func:`patch` returns: a context, and something to undo."""
 
     def undo(self) -> None:
         """Take this patch back; once it is, do nothing."""
         _remove(self)
+
+    def __enter__(self) -> Patch:  # noqa: PYI034, Self is of Python 3.11
+        _add(self)
+        return self
 
     def __exit__(
         self,
@@ -37,16 +42,18 @@ class Patch(AbstractContextManager["Patch"]):
 
 
 def patch() -> Patch:
-    """Put our operations in the place of MLX's own.
+    """Put our operations in the place of MLX's own, as a monkeypatch.
 
     From this call on, ``mx.conv_transpose1d``, ``2d`` and ``3d`` are those of
     ``mlx_convt``, and so is what ``mlx.nn``'s layers call: models by others run
     unchanged. It ends with the ``with`` block, or with ``undo()`` of what is
     returned; of several patches, with the last.
 
-    The results are MLX's to within rounding, where MLX's are right. A call that
-    ``mlx_convt`` refuses and MLX takes, such as a negative padding, still goes
-    to MLX, and so does a call for a GPU for which this build has no kernels.
+    The results are MLX's to within rounding. A call that ``mlx_convt`` refuses
+    and MLX takes, such as a negative padding, still goes to MLX. So does one
+    whose result has another shape there, since MLX cuts off ``stride`` times
+    what a padding has above ``dilation*(K - 1)``; and one for a GPU for which
+    this build has no kernels. Neither is any faster then.
 
     It holds for the whole process, all threads included. It does not reach a
     name imported before (``from mlx.core import conv_transpose2d``), functions
@@ -63,18 +70,22 @@ def patch() -> Patch:
         >>> patch.undo()
     """
     handle = Patch()
-    with _lock:
-        if not _patches:
-            _before.update((name, getattr(mx, name)) for name in _OURS)
-            for name, function in _STAND_INS.items():
-                setattr(mx, name, function)
-        _patches.add(handle)
+    _add(handle)
     return handle
 
 
 _lock = threading.Lock()
 _patches: set[Patch] = set()
 _before: dict[str, Callable[..., mx.array]] = {}
+
+
+def _add(handle: Patch) -> None:
+    with _lock:
+        if not _patches:
+            _before.update((name, getattr(mx, name)) for name in _OURS)
+            for name, function in _STAND_INS.items():
+                setattr(mx, name, function)
+        _patches.add(handle)
 
 
 def _remove(handle: Patch) -> None:
@@ -96,17 +107,36 @@ def _stand_in(
     ours = _OURS[name]
 
     @functools.wraps(ours)
-    def function(*args: Any, **kwargs: Any) -> mx.array:
-        if _ext.gpu_kernels == "none" and _on_gpu(kwargs.get("stream")):
-            return builtin(*args, **kwargs)
+    def function(
+        input: mx.array,
+        weight: mx.array,
+        /,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        *rest: Any,
+        **more: Any,
+    ) -> mx.array:
+        def call(operation: Callable[..., mx.array]) -> mx.array:
+            window = stride, padding, dilation
+            return operation(input, weight, *window, *rest, **more)
+
+        if _ext.gpu_kernels == "none" and _on_gpu(more.get("stream")):
+            return call(builtin)
         try:
-            return ours(*args, **kwargs)
+            result = call(ours)
         except ValueError as refusal:
+            if "MLX_CONVT_" in str(refusal):  # a wrong setting
+                raise
             try:
-                return builtin(*args, **kwargs)
+                return call(builtin)
             except (TypeError, ValueError):
                 # Of the two errors, the one that names function and values.
                 raise refusal from None
+        if mlx_cuts_more(weight.shape[1:-1], stride, padding, dilation):
+            with contextlib.suppress(TypeError, ValueError):
+                return call(builtin)
+        return result
 
     return function
 

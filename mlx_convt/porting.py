@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import mlx.core as mx
 
-from mlx_convt._arguments import error, wrong_kind
+from mlx_convt._arguments import error, read_int, wrong_kind
 
 
 def from_torch(weight: Any, groups: int = 1) -> mx.array:
@@ -95,11 +94,7 @@ def _check(name: str, weight: mx.array, groups: Any, first: str) -> int:
     if not 3 <= len(shape) <= 5:
         rule = "weight must have one, two or three spatial axes"
         raise error(name, rule, f"shape {shape}")
-    try:
-        count = operator.index(groups)
-    except TypeError:
-        rule = "groups must be an int"
-        raise error(name, rule, f"groups {groups!r}", TypeError) from None
+    count = read_int(name, "groups", groups)
     if count < 1 or shape[0] % count:
         rule = f"groups must be at least 1 and divide {first}"
         raise error(name, rule, f"groups {count}, {first} {shape[0]}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 import numpy as np
+from mlx.utils import tree_flatten
 
 import mlx_convt
 from mlx_convt import _ext, reference
@@ -202,6 +203,11 @@ def oracle(contraction, geometry, first, second):
     return reference.weight_grad(
         first, second, kernel=geometry.kernel, **attributes
     )
+
+
+def flat(tree):
+    """Parameters by their paths."""
+    return tree_flatten(tree, destination={})
 
 
 def to_mlx(values, dtype):

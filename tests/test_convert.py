@@ -4,7 +4,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import pytest
-from mlx.utils import tree_flatten
+from helpers import flat
 
 import mlx_convt
 
@@ -45,10 +45,6 @@ class Net(nn.Module):
         return self.scaled(self.again(x) + self.heads["a"](x))
 
 
-def flat(tree):
-    return tree_flatten(tree, destination={})
-
-
 def test_a_model():
     net = Net()
     x = mx.random.normal((1, 7, 6, 3))
@@ -58,7 +54,7 @@ def test_a_model():
     paths = ["blocks.0.layers.0", "blocks.1.layers.0"]
     assert report.converted[:2] == paths
     assert report.converted[2:] in (["heads.a"], ["again"])
-    assert report.left == {"scaled": LEFT}
+    assert report.skipped == {"scaled": LEFT}
 
     assert type(net.again) is OURS[2]
     assert net.heads["a"] is net.again
@@ -76,11 +72,11 @@ def test_what_is_printed():
         "  blocks.0.layers.0\n"
         "  blocks.1.layers.0\n"
         "  heads.a\n"
-        "1 layer left as it was\n"
+        "1 layer skipped\n"
         f"  scaled: {LEFT}"
     )
     assert str(mlx_convt.nn.convert(net)) == (
-        f"no layer to convert\n1 layer left as it was\n  scaled: {LEFT}"
+        f"no layer to convert\n1 layer skipped\n  scaled: {LEFT}"
     )
     single = nn.ConvTranspose1d(2, 2, 2)
     assert str(mlx_convt.nn.convert(single)) == (
@@ -153,9 +149,45 @@ def test_what_ours_refuses_stays(arguments, why):
     before = layer(x)
     report = mlx_convt.nn.convert(layer)
     assert report.converted == []
-    assert report.left == {"": f"[ConvTranspose2d] {why}"}
+    assert report.skipped == {"": f"[ConvTranspose2d] {why}"}
     assert type(layer) is nn.ConvTranspose2d
     assert mx.array_equal(layer(x), before)
+
+
+def test_a_padding_that_mlx_takes_otherwise():
+    """Above dilation*(K - 1), it cuts the rest off stride times."""
+    layer = nn.ConvTranspose1d(4, 3, 3, 2, 3)
+    x = mx.random.normal((1, 6, 4))
+    before = layer(x)
+    assert mlx_convt.nn.convert(layer).skipped == {
+        "": "[ConvTranspose1d] padding must be at most dilation*(kernel_size - "
+        "1), or MLX cuts off more. Got padding 3, kernel_size (3,), dilation 1."
+    }
+    assert mx.array_equal(layer(x), before)
+    for same in (
+        nn.ConvTranspose1d(4, 3, 3, 1, 3),
+        nn.ConvTranspose1d(4, 3, 3, 2, 2),
+        nn.ConvTranspose1d(4, 3, 2, 2, 3, 3),
+    ):
+        before = same(x)
+        assert mlx_convt.nn.convert(same).converted == [""]
+        assert mx.allclose(same(x), before, atol=1e-5)
+
+
+def test_weights_that_ours_does_not_take():
+    layer = nn.ConvTranspose1d(2, 3, 3)
+    layer.weight = layer.weight.astype(mx.int32)
+    assert mlx_convt.nn.convert(layer).skipped == {
+        "": "[ConvTranspose1d] weight must be of floating point. "
+        "Got mlx.core.int32."
+    }
+    del layer.weight  # as those do that compute it in each call
+    net = nn.Sequential(nn.ConvTranspose1d(2, 3, 3), layer)
+    report = mlx_convt.nn.convert(net)
+    assert report.converted == ["layers.0"]
+    assert report.skipped == {
+        "layers.1": "[ConvTranspose1d] the layer has no weight."
+    }
 
 
 def test_lists_of_mlx():
@@ -167,7 +199,7 @@ def test_lists_of_mlx():
 def test_our_layers_are_not_listed():
     layer = mlx_convt.nn.ConvTranspose2d(4, 4, 3, groups=2)
     report = mlx_convt.nn.convert(nn.Sequential(layer))
-    assert (report.converted, report.left) == ([], {})
+    assert (report.converted, report.skipped) == ([], {})
     assert layer.groups == 2
 
 

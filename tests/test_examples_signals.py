@@ -28,7 +28,6 @@ def run_quick(script, folder, *modules):
     assert run.returncode == 0, run.stderr
     picture = (folder / "picture.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
-    assert len(picture) < 150_000
     return run.stdout
 
 
@@ -83,7 +82,7 @@ def test_newton_converges_and_knows_its_error(tmp_path):
 
     pattern = r"Newton: (\d+)% at the minimum after (\d+) gradients"
     share, spent = figures(pattern, text)
-    # Seeds 0 to 2: all of them, and 0 to 16% with Adam.
+    # Seeds 0 to 2: all of them, and 28% or less with Adam.
     assert share >= 90, text
     assert spent < 390, text
     (near,) = figures(
@@ -105,10 +104,10 @@ def test_newton_converges_and_knows_its_error(tmp_path):
 
 def test_trust_region_follows_the_curvature(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
-    newton = pytest.importorskip("minimisers").Newton
+    from minimisers import Newton
 
     def step(f, z):
-        method = newton(f)
+        method = Newton(f)
         z, products = method(mx.array([z]))
         return z[0].tolist(), method.radius.item(), products
 

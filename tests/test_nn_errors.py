@@ -168,27 +168,36 @@ def state(**changes):
 
 
 NAMES = (
-    "Every parameter must have a value, and every value a parameter. "
-    "Without a value: {}. Without a parameter: {}."
+    "every parameter must have a value, and every value a parameter. "
+    "Got no value for {}, no parameter for {}."
 )
-SHAPES = "A value must have the shape of its parameter. Got {} as {}, {} as {}."
-FROM_TORCH = (
-    "weight must have one, two or three spatial axes. Got shape (4, 3)."
-)
+SHAPE = "{} must have the shape {} in PyTorch. Got shape {}."
+NORM = "{} must have, per axis, 1 entry or those of {}. Got shapes {} and {}."
+GROUPED = (4, 3, 3, 3)
 STATES = [
     (state(bias=None), NAMES.format("bias", "none")),
     (state(gain=np.zeros(2)), NAMES.format("none", "gain")),
     (
-        {"conv.weight": np.zeros((4, 3, 3, 3))},
+        {"conv.weight": np.zeros(GROUPED)},
         NAMES.format("weight, bias", "conv.weight"),
     ),
     (
         state(weight=np.zeros((4, 6, 3, 3))),
-        SHAPES.format("weight", (12, 3, 3, 2), "weight", (6, 3, 3, 2)),
+        SHAPE.format("weight", GROUPED, (4, 6, 3, 3)),
     ),
-    (
-        state(bias=np.zeros(4)),
-        SHAPES.format("bias", (4,), "bias", (6,)),
+    (state(weight=np.zeros(4)), SHAPE.format("weight", GROUPED, (4,))),
+    (state(bias=np.zeros(4)), SHAPE.format("bias", (6,), (4,))),
+    *(
+        (
+            state(weight=None, weight_g=np.zeros(g), weight_v=np.zeros(v)),
+            NORM.format("weight_g", "weight_v", g, v),
+        )
+        for g, v in [
+            ((2, 1, 1, 1), GROUPED),
+            ((4,), GROUPED),
+            ((4, 1, 1, 1, 1), GROUPED),
+            ((4, 1, 1, 1), (4, 3)),
+        ]
     ),
 ]
 
@@ -204,10 +213,12 @@ def test_load_torch(values, text):
     assert target.bias is before[1]
 
 
-def test_load_torch_names_the_weight():
+def test_load_torch_into_a_convolution():
+    values = {"weight": np.zeros((6, 4)), "bias": np.zeros(6)}
     with pytest.raises(ValueError) as error:
-        mlx_convt.nn.load_torch(layer(), state(weight=np.zeros((4, 3))))
-    assert str(error.value) == f"[from_torch] {FROM_TORCH} This was weight."
+        mlx_convt.nn.load_torch(nn.Conv2d(4, 6, 3), values)
+    text = SHAPE.format("weight", (6, 4, 3, 3), (6, 4))
+    assert str(error.value) == f"[load_torch] {text}"
 
 
 def test_load_torch_types():
@@ -216,6 +227,11 @@ def test_load_torch_types():
     assert str(error.value) == (
         "[load_torch] state_dict must be a mapping of names to arrays. "
         "Got builtins.list."
+    )
+    with pytest.raises(TypeError) as error:
+        mlx_convt.nn.load_torch(layer(), {3: np.zeros(3)})
+    assert str(error.value) == (
+        "[load_torch] the names in state_dict must be strings. Got 3."
     )
     with pytest.raises(TypeError) as error:
         mlx_convt.nn.load_torch(layer(groups=2), state(bias="zeros"))

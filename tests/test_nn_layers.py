@@ -10,10 +10,10 @@ import pytest
 from helpers import (
     assert_within,
     draw_integers,
+    flat,
     to_numpy,
     unit_roundoff,
 )
-from mlx.utils import tree_flatten
 
 import mlx_convt
 from mlx_convt import reference
@@ -47,10 +47,6 @@ def pair(rank, *arguments):
         mx.random.seed(7)
         layers.append(kind(*arguments))
     return layers
-
-
-def flat(tree):
-    return tree_flatten(tree, destination={})
 
 
 def draw_input(rank, channels, batch=2):
@@ -202,6 +198,8 @@ def test_the_forms_of_arguments():
     assert (layer.stride, layer.padding) == ((2, 1), (1, 0))
     assert layer.dilation == (1, 2)
     assert layer(mx.zeros((1, 4, 5, 2))).shape == (1, 7, 7, 3)
+    arrays = mlx_convt.nn.ConvTranspose2d(2, 3, 3, padding=np.array([1, 0]))
+    assert arrays.padding == (1, 0)
     numbers = mlx_convt.nn.ConvTranspose1d(
         np.int64(2), np.int32(4), np.int64(3), np.int8(2), groups=np.int64(2)
     )

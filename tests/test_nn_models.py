@@ -7,13 +7,9 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import pytest
-from mlx.utils import tree_flatten
+from helpers import flat
 
 import mlx_convt
-
-
-def flat(tree):
-    return tree_flatten(tree, destination={})
 
 
 def pair(*arguments):

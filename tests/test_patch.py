@@ -1,5 +1,6 @@
 """mlx_convt.patch: ours in the place of mx.conv_transpose1d, 2d and 3d."""
 
+import sys
 import threading
 
 import mlx.core as mx
@@ -76,8 +77,9 @@ def test_the_last_of_several_ends_it():
 
 
 def test_again():
+    patch = mlx_convt.patch()
     for _ in range(2):
-        with mlx_convt.patch():
+        with patch:
             assert ours_runs()
         assert not ours_runs()
 
@@ -127,6 +129,46 @@ def test_what_ours_refuses_goes_to_mlx(arguments):
         assert mx.array_equal(mx.conv_transpose1d(x, w, **arguments), before)
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_padding_that_mlx_takes_otherwise(rank):
+    """Above dilation*(K - 1), it cuts the rest off stride times."""
+    x = mx.random.normal((1, *[6] * rank, 3))
+    w = mx.random.normal((2, *[3] * rank, 3))
+    call = getattr(mx, f"conv_transpose{rank}d")
+    before = call(x, w, 2, 3)
+    ours = getattr(mlx_convt, f"conv_transpose{rank}d")(x, w, 2, 3)
+    assert before.shape != ours.shape
+    with mlx_convt.patch():
+        after = getattr(mx, f"conv_transpose{rank}d")(x, w, 2, 3)
+    assert mx.array_equal(after, before)
+
+
+@pytest.mark.parametrize(
+    "window", [(1, 3), (2, 2), (2, 3, 2), (2, "same"), (2, ((1, 2),))]
+)
+def test_other_paddings_stay_ours(window):
+    x, w = mx.ones((1, 6, 3)), mx.ones((2, 3, 3))
+    with mlx_convt.patch():
+        mx.eval(mx.jvp(lambda x: mx.conv_transpose1d(x, w, *window), [x], [x]))
+
+
+def test_what_is_left_of_the_map_is_ours():
+    """MLX refuses where nothing is left."""
+    x, w = mx.ones((1, 3, 3)), mx.ones((2, 3, 3))
+    with pytest.raises(ValueError):
+        mx.eval(mx.conv_transpose1d(x, w, 2, 3))
+    exact = mlx_convt.conv_transpose1d(x, w, 2, 3)
+    with mlx_convt.patch():
+        assert mx.array_equal(mx.conv_transpose1d(x, w, 2, 3), exact)
+
+
+def test_a_wrong_setting_is_an_error(monkeypatch):
+    monkeypatch.setenv("MLX_CONVT_ALGORITHM", "nonsense")
+    x, w = mx.ones((1, 5, 3)), mx.ones((2, 3, 3))
+    with mlx_convt.patch(), pytest.raises(ValueError, match="nonsense"):
+        mx.conv_transpose1d(x, w)
+
+
 def test_integer_weights_go_to_mlx():
     x, w = mx.ones((1, 5, 3)), mx.ones((2, 3, 3), mx.int32)
     before = mx.conv_transpose1d(x, w)
@@ -171,10 +213,12 @@ def test_a_gpu_without_kernels_goes_to_mlx(
     monkeypatch.setattr(patching._ext, "gpu_kernels", kernels)
     monkeypatch.setitem(patching._OURS, NAMES[0], lambda *_, **__: "ours")
     function = patching._stand_in(NAMES[0], lambda *_, **__: "MLX's")
-    assert function(**where) == ("MLX's" if kernels == "none" else "ours")
+    operands = mx.ones((1, 5, 3)), mx.ones((2, 3, 3))
+    expected = "MLX's" if kernels == "none" else "ours"
+    assert function(*operands, **where) == expected
     cpu = mx.default_stream(mx.cpu)
     for stream in (mx.cpu, mx.Device(mx.cpu), cpu):
-        assert function(stream=stream) == "ours"
+        assert function(*operands, stream=stream) == "ours"
 
 
 def test_somebody_elses_replacement_stays():
@@ -203,19 +247,25 @@ def test_names_and_help():
 
 
 def test_threads():
+    """Without the lock, 3000 rounds at this interval nearly always fail."""
     errors = []
 
     def work():
-        for _ in range(200):
+        for _ in range(3000):
             with mlx_convt.patch():
                 if mx.conv_transpose2d is BUILTIN["conv_transpose2d"]:
                     errors.append("not patched inside a block")
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert errors == []
 
 

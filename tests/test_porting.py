@@ -150,40 +150,64 @@ class TestTorch:
         x = draw((2, *KERNEL[:rank], c_in))
         y = self.forward(source, x)
         assert np.allclose(to_numpy(target(mx.array(x))), y, 1e-4, 1e-5)
-        half = {name: value.half() for name, value in state.items()}
-        mlx_convt.nn.load_torch(target, half)
-        assert target.weight.dtype == mx.float16
 
-    def test_a_network(self):
+    @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+    def test_weight_norm_is_rounded_once(self, dtype):
+        """float32 inside for the 16 bit types, float64 for itself."""
+        source = self.torch.nn.utils.parametrizations.weight_norm(
+            self.torch.nn.ConvTranspose1d(64, 6, 3)
+        )
+        state = {
+            name: mx.array(value.numpy()).astype(getattr(mx, dtype))
+            for name, value in source.state_dict().items()
+        }
+        source.double().load_state_dict(
+            {k: self.torch.tensor(to_numpy(v)) for k, v in state.items()}
+        )
+        target = mlx_convt.nn.ConvTranspose1d(64, 6, 3)
+        mlx_convt.nn.load_torch(target, state)
+        assert target.weight.dtype == getattr(mx, dtype)
+        exact = np.moveaxis(source.weight.detach().numpy(), 0, -1)
+        bound = 1.01 * unit_roundoff(dtype) * np.abs(exact)
+        if dtype == "float64":
+            bound *= 8
+        assert_within(
+            target.weight, exact, bound + 1e-7 * (dtype == "float16"), dtype
+        )
+
+    @pytest.mark.parametrize("rank", RANKS)
+    def test_a_network(self, rank):
         torch = self.torch
         source = torch.nn.Sequential()
-        source.stem = torch.nn.Conv2d(3, 8, 3, padding=1, groups=1)
+        source.stem = getattr(torch.nn, f"Conv{rank}d")(3, 8, 3, padding=1)
+        # MLX's BatchNorm takes no maps of three axes.
         source.up = torch.nn.Sequential(
-            torch.nn.BatchNorm2d(8),
-            torch.nn.ConvTranspose2d(8, 12, 4, 2, 1, groups=4),
+            torch.nn.GroupNorm(2, 8)
+            if rank == 3
+            else getattr(torch.nn, f"BatchNorm{rank}d")(8),
+            self.module(rank, 8, 12, 4, 2, 1, groups=4),
             torch.nn.Sequential(
-                torch.nn.ReLU(),
-                torch.nn.ConvTranspose2d(12, 2, 3, bias=False),
+                torch.nn.ReLU(), self.module(rank, 12, 2, 3, bias=False)
             ),
         )
-        for module in source.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.uniform_(-1, 1)
-                module.running_var.uniform_(1, 2)
+        for name, value in source.up[0].state_dict().items():
+            if name != "num_batches_tracked":
+                value.uniform_(1, 2)
         source.eval()
 
         class Target(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.stem = nn.Conv2d(3, 8, 3, padding=1)
+                ours = getattr(mlx_convt.nn, f"ConvTranspose{rank}d")
+                # MLX's own layer is served too.
+                theirs = getattr(nn, f"ConvTranspose{rank}d")
+                self.stem = getattr(nn, f"Conv{rank}d")(3, 8, 3, padding=1)
                 self.up = nn.Sequential(
-                    nn.BatchNorm(8),
-                    mlx_convt.nn.ConvTranspose2d(8, 12, 4, 2, 1, groups=4),
-                    nn.Sequential(
-                        nn.ReLU(),
-                        # MLX's own layer is served too.
-                        nn.ConvTranspose2d(12, 2, 3, bias=False),
-                    ),
+                    nn.GroupNorm(2, 8, pytorch_compatible=True)
+                    if rank == 3
+                    else nn.BatchNorm(8),
+                    ours(8, 12, 4, 2, 1, groups=4),
+                    nn.Sequential(nn.ReLU(), theirs(12, 2, 3, bias=False)),
                 )
 
             def __call__(self, x):
@@ -191,7 +215,7 @@ class TestTorch:
 
         target = mlx_convt.nn.load_torch(Target(), source.state_dict())
         target.eval()
-        x = draw((2, 5, 6, 3))
+        x = draw((2, *[5, 6, 4][:rank], 3))
         y = self.forward(source, x)
         assert np.allclose(to_numpy(target(mx.array(x))), y, 1e-4, 1e-5)
         names = {name for name, _ in tree_flatten(target.parameters())}
@@ -217,7 +241,7 @@ def test_not_strict():
     assert mx.array_equal(target.bias, bias)
 
 
-def test_the_dictionary_stays(tmp_path):
+def test_the_dictionary_stays():
     values = state(num_batches_tracked=np.array(3))
     names = list(values)
     mlx_convt.nn.load_torch(layer(), values)

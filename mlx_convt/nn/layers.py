@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from mlx_convt._arguments import (
     Ints,
     Padding,
     error,
+    read_int,
     read_ints,
     read_padding,
     wrong_kind,
@@ -45,9 +45,9 @@ class _Layer(nn.Module):
         groups: int = 1,
     ) -> None:
         name, rank = type(self).__name__, self._rank
-        c_in = _count(name, "in_channels", in_channels)
-        c_out = _count(name, "out_channels", out_channels)
-        groups = _count(name, "groups", groups)
+        c_in = _channels(name, "in_channels", in_channels)
+        c_out = _channels(name, "out_channels", out_channels)
+        groups = _channels(name, "groups", groups)
         for what, channels in (("in_channels", c_in), ("out_channels", c_out)):
             if channels % groups:
                 rule = f"{what} must be divisible by groups"
@@ -55,7 +55,7 @@ class _Layer(nn.Module):
                 raise error(name, rule, got)
 
         kernel = read_ints(name, rank, "kernel_size", kernel_size, 1)
-        window = read_window(
+        window = layer_window(
             name, rank, stride, padding, dilation, output_padding
         )
         super().__init__(  # type: ignore[call-arg, no-untyped-call]
@@ -63,7 +63,7 @@ class _Layer(nn.Module):
             c_out,
             _form(kernel),
             *window,
-            bool(bias),
+            bias,
         )
         self.groups = groups
 
@@ -143,8 +143,8 @@ class ConvTranspose2d(_Layer, nn.ConvTranspose2d):
     Parameters: ``weight`` of shape ``(C_out, KH, KW, C_in/groups)``, drawn from
     the uniform distribution between ``-s`` and ``s``, ``s = 1 / sqrt(KH * KW *
     C_in/groups)``; ``bias`` of shape ``(C_out,)``, zeros. These are MLX's
-    initial values. Of the taps that ``s`` counts, an output meets only one in
-    ``stride`` per axis: deep decoders may want larger ones, by ``mlx.nn.init``.
+    initial values. Each output sums only about one in ``stride`` taps per axis,
+    so deep decoders may need larger ones, by ``mlx.nn.init``.
 
     Raises:
         ValueError: If a number breaks a rule; the message names the class, the
@@ -186,7 +186,7 @@ class ConvTranspose3d(_Layer, nn.ConvTranspose3d):
     _operation = staticmethod(ops.conv_transpose3d)
 
 
-def read_window(
+def layer_window(
     name: str,
     rank: int,
     stride: Any,
@@ -203,10 +203,11 @@ def read_window(
         rule = "output_padding must be smaller than stride or dilation"
         given = f"stride {tuple(strides)}, dilation {tuple(dilations)}"
         raise error(name, rule, f"{got}, {given}")
-    if padding == "same" and any(extra):
-        rule = 'output_padding must be left out with padding "same"'
-        raise error(name, rule, got)
-    if padding not in ("same", "valid"):
+    if isinstance(padding, str) and padding == "same":
+        if any(extra):
+            rule = 'output_padding must be left out with padding "same"'
+            raise error(name, rule, got)
+    elif not isinstance(padding, str) or padding != "valid":
         lo, hi = read_padding(name, rank, padding)
         padding = _form(lo) if lo == hi else tuple(zip(lo, hi))
     # MLX's layers keep an int here, and make tuples of the others.
@@ -219,12 +220,8 @@ def check_module(name: str, model: object) -> None:
         raise wrong_kind(name, "model must be an mlx.nn.Module", model)
 
 
-def _count(name: str, what: str, value: Any) -> int:
-    try:
-        count = operator.index(value)
-    except TypeError:
-        rule = f"{what} must be an int"
-        raise error(name, rule, f"{what} {value!r}", TypeError) from None
+def _channels(name: str, what: str, value: Any) -> int:
+    count = read_int(name, what, value)
     if count < 1:
         raise error(name, f"{what} must be at least 1", f"{what} {count}")
     return count

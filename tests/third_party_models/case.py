@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
-from peoples_models.standins import load
+from third_party_models.standins import load
 
 CASES = {}
 RATES = [4, 3, 2]  # odd ones are where models pad the output
@@ -17,7 +17,7 @@ class Case:
     package: str
     build: object
     converted: int = 0  # layers of mlx.nn
-    left: int = 0  # subclasses of them
+    skipped: int = 0  # subclasses of them
     functions: bool = False  # also calls mx.conv_transpose1d or 2d by itself
     differentiable: bool = True
     # MLX's gradient of an output_padding beyond the padding has a wrong shape.

@@ -9,10 +9,11 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from mlx_convt._arguments import wrong_kind
+from mlx_convt._arguments import error, wrong_kind
 from mlx_convt.nn.layers import check_module
 from mlx_convt.porting import as_array, from_torch
 
+_NAME = "load_torch"
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 # torch.nn.utils.weight_norm's names, and those of its parametrizations:
@@ -59,8 +60,8 @@ def load_torch(
         >>> source = torch.nn.ConvTranspose2d(8, 4, 3, groups=2)
         >>> mlx_convt.nn.load_torch(model, source.state_dict())
     """
-    check_module("load_torch", model)
-    _check_mapping(state_dict)
+    check_module(_NAME, model)
+    _check_names(state_dict)
 
     rest = {
         name: value
@@ -73,27 +74,24 @@ def load_torch(
     loaded: list[tuple[str, mx.array]] = []
     missing = []
     for path, parameter in parameters.items():
-        owner, _, leaf = path.rpartition(".")
         name = _torch_name(path, modules)
         value = _take(rest, name)
         if value is None:
             missing.append(name)
             continue
-        try:
-            value = _in_mlx_layout(value, leaf, modules.get(owner))
-        except ValueError as error:
-            raise ValueError(f"{error} This was {name}.") from None
-        if value.shape != parameter.shape:
-            raise ValueError(
-                "[load_torch] A value must have the shape of its parameter. "
-                f"Got {name} as {value.shape}, {path} as {parameter.shape}."
-            )
-        loaded.append((path, value))
+        owner, _, leaf = path.rpartition(".")
+        layer = modules.get(owner) if leaf == "weight" else None
+        wanted = _torch_shape(parameter.shape, layer)
+        if value.shape != wanted:
+            rule = f"{name} must have the shape {wanted} in PyTorch"
+            raise error(_NAME, rule, f"shape {value.shape}")
+        loaded.append((path, _in_mlx_layout(value, layer)))
     if strict and (missing or rest):
-        raise ValueError(
-            "[load_torch] Every parameter must have a value, and every value a "
-            f"parameter. Without a value: {', '.join(missing) or 'none'}. "
-            f"Without a parameter: {', '.join(rest) or 'none'}."
+        raise error(
+            _NAME,
+            "every parameter must have a value, and every value a parameter",
+            f"no value for {', '.join(missing) or 'none'}, "
+            f"no parameter for {', '.join(rest) or 'none'}",
         )
     return model.load_weights(loaded, strict=False)
 
@@ -112,35 +110,56 @@ def _torch_name(path: str, modules: Mapping[str, nn.Module]) -> str:
 def _take(rest: dict[str, Any], name: str) -> mx.array | None:
     """The value of this name, no longer in the rest, or None."""
     if name in rest:
-        return as_array("load_torch", name, rest.pop(name))
+        return as_array(_NAME, name, rest.pop(name))
     owner, dot, leaf = name.rpartition(".")
     for magnitude, direction in _WEIGHT_NORMS:
         names = owner + dot + magnitude, owner + dot + direction
         if leaf == "weight" and all(part in rest for part in names):
-            g, v = (as_array("load_torch", n, rest.pop(n)) for n in names)
-            return _weight_norm(g, v)
+            g, v = (as_array(_NAME, part, rest.pop(part)) for part in names)
+            return _weight_norm(names, g, v)
     return None
 
 
-def _weight_norm(g: mx.array, v: mx.array) -> mx.array:
+def _weight_norm(names: tuple[str, str], g: mx.array, v: mx.array) -> mx.array:
     # The magnitude has one entry along each axis that the norm runs over.
-    axes = [i for i in range(v.ndim) if g.ndim == 0 or g.shape[i] == 1]
-    wide = v.astype(mx.float32)
+    axes = [
+        i for i in range(v.ndim) if g.ndim == 0 or g.shape[i : i + 1] == (1,)
+    ]
+    kept = tuple(1 if i in axes else n for i, n in enumerate(v.shape))
+    if g.ndim and g.shape != kept:
+        rule = f"{names[0]} must have, per axis, 1 entry or those of {names[1]}"
+        raise error(_NAME, rule, f"shapes {g.shape} and {v.shape}")
+    narrow = v.dtype in (mx.float16, mx.bfloat16)
+    wide = v.astype(mx.float32) if narrow else v
     norm = mx.sqrt(mx.sum(wide * wide, axis=axes, keepdims=True))
-    return (wide * (g.astype(mx.float32) / norm)).astype(v.dtype)
+    return (wide * (g.astype(wide.dtype) / norm)).astype(v.dtype)
 
 
-def _in_mlx_layout(
-    value: mx.array, leaf: str, owner: nn.Module | None
-) -> mx.array:
-    if leaf == "weight" and isinstance(owner, _TRANSPOSED):
-        return from_torch(value, getattr(owner, "groups", 1))
-    if leaf == "weight" and isinstance(owner, _CONVOLUTIONS):
+def _torch_shape(
+    shape: tuple[int, ...], layer: nn.Module | None
+) -> tuple[int, ...]:
+    if isinstance(layer, _TRANSPOSED):
+        c_out, *kernel, group_in = shape
+        groups = getattr(layer, "groups", 1)
+        return (group_in * groups, c_out // groups, *kernel)
+    if isinstance(layer, _CONVOLUTIONS):
+        return (shape[0], shape[-1], *shape[1:-1])
+    return shape
+
+
+def _in_mlx_layout(value: mx.array, layer: nn.Module | None) -> mx.array:
+    if isinstance(layer, _TRANSPOSED):
+        return from_torch(value, getattr(layer, "groups", 1))
+    if isinstance(layer, _CONVOLUTIONS):
         return mx.moveaxis(value, 1, -1)
     return value
 
 
-def _check_mapping(state_dict: object) -> None:
+def _check_names(state_dict: object) -> None:
     if not isinstance(state_dict, Mapping):
         rule = "state_dict must be a mapping of names to arrays"
-        raise wrong_kind("load_torch", rule, state_dict)
+        raise wrong_kind(_NAME, rule, state_dict)
+    for name in state_dict:
+        if not isinstance(name, str):
+            rule = "the names in state_dict must be strings"
+            raise error(_NAME, rule, repr(name), TypeError)

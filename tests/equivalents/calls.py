@@ -5,10 +5,16 @@ import functools
 import mlx.core as mx
 import mlx.nn
 import numpy as np
-from equivalents_libraries import LIBRARIES
-from equivalents_page import helper_functions, of_rank
 
 import mlx_convt
+from equivalents.libraries import LIBRARIES
+from equivalents.page import (
+    GEOMETRIES,
+    attributes,
+    helper_functions,
+    of_rank,
+    sizes,
+)
 
 
 @functools.cache
@@ -32,6 +38,17 @@ def draw(geometry):
     return [rng.integers(-3, 4, shape).astype(np.float32) for shape in shapes]
 
 
+def cases(row):
+    """Geometries with the values of the row's names, and what excludes them."""
+    for name, geometry in GEOMETRIES.items():
+        if name == "negative" and "low" not in row.where:
+            continue  # of no cut that both sides take
+        wanted = sizes(geometry) if row.sized else [geometry.output_spatial]
+        for size in wanted:
+            names = attributes(geometry, size)
+            yield geometry, names, row.broken(geometry, names)
+
+
 def our_layer(theirs, code, names):
     layer = eval(code, names)
     if isinstance(layer, mlx.nn.Module):
@@ -43,7 +60,10 @@ def our_layer(theirs, code, names):
 
 
 def both(row, geometry, names):
-    """Theirs (there may be several) and ours, as numpy, channels last."""
+    """Two functions for theirs and ours; theirs may yield several results.
+
+    The results are numpy's, channels last.
+    """
     theirs = library(row.library)
     x, w, b = draw(geometry)
     left = {
@@ -62,16 +82,27 @@ def both(row, geometry, names):
         layer = eval(made[0], {**theirs.names, **left})
         left["layer"] = theirs.fill(layer, left["w"], left["b"])
         right["layer"] = our_layer(theirs, made[1], right)
-    ours = our_layer(theirs, codes[1], right)
-    if isinstance(ours, mlx.nn.Module):
-        ours = ours(right["x"])
-    return list(theirs.evaluate(codes[0], left)), np.array(ours)
+
+    def ours():
+        value = our_layer(theirs, codes[1], right)
+        if isinstance(value, mlx.nn.Module):
+            value = value(right["x"])
+        return np.array(value)
+
+    return lambda: list(theirs.evaluate(codes[0], left)), ours
+
+
+def attempt(function, *arguments):
+    """What it returns; None for an error, of whichever class."""
+    try:
+        return function(*arguments)
+    except Exception:  # noqa: BLE001 - each library has its own errors
+        return None
 
 
 def agree(row, geometry, names):
-    try:
-        results, ours = both(row, geometry, names)
-    except Exception:  # noqa: BLE001 - each library has its own errors
+    sides = attempt(both, row, geometry, names)
+    results, ours = map(attempt, sides or (None, None))
+    if not results or ours is None:
         return False
-    same = [np.array_equal(result, ours) for result in results]
-    return bool(same) and all(same)
+    return all(np.array_equal(result, ours) for result in results)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from helpers import make_geometry
 
-PAGE = Path(__file__).parents[1] / "docs" / "differences.md"
+PAGE = Path(__file__).parents[2] / "docs" / "differences.md"
 
 # Kernel below, at and above the stride, even and odd, dilated, in groups; the
 # axes differ where they can.
@@ -94,6 +94,12 @@ class Row:
     def clauses(self):
         return self.where.split(" and ") if self.where else []
 
+    @property
+    def sized(self):
+        """Whether a size is asked for."""
+        names = compile(self.theirs, str(PAGE), "eval").co_names
+        return not {"size", "shape"}.isdisjoint(names)
+
 
 def tables():
     """The tables of the page, each a list of rows of plain cells."""
@@ -135,49 +141,60 @@ def helper_functions():
     return names
 
 
+def version_of(product):
+    """The one that the page names at its beginning."""
+    return re.search(
+        rf"\b{product}\s+(\d+\.\d+\.\d+)", PAGE.read_text(encoding="utf-8")
+    )[1]
+
+
 def of_rank(code, rank):
     return code.replace("2d", f"{rank}d").replace("2D", f"{rank}D")
 
 
-def attributes(row, geometry):
-    """The names that the cells of a row use for the geometry's numbers."""
+def spread(geometry):
+    """What the result has per axis before anything is cut off or added."""
     g = geometry
-    low, high = zip(*g.padding, strict=True)
-    axes = list(zip(g.kernel, g.dilation, g.padding, g.output_padding))
-    full = [
-        (n - 1) * s + d * (k - 1) + 1
-        for n, s, k, d in zip(g.spatial, g.stride, g.kernel, g.dilation)
-    ]
-    pads = g.padding
-    if row.library in ("MLX", "JAX") and "consistent" not in row.theirs:
-        pads = tuple(
-            (d * (k - 1) - p, d * (k - 1) - q + extra)
-            for k, d, (p, q), extra in axes
-        )
-        if "low" in row.where:
-            low, high = zip(*pads, strict=True)
+    axes = zip(g.spatial, g.stride, g.kernel, g.dilation, strict=True)
+    return [(n - 1) * s + d * (k - 1) + 1 for n, s, k, d in axes]
+
+
+def sizes(geometry):
+    """Those to ask for: as for "same", "valid" and what else is cut off."""
+    g = geometry
+    starts = (
+        spread(g),
+        [m - low - high for m, (low, high) in zip(spread(g), g.padding)],
+        [m - 2 * low for m, (low, _) in zip(spread(g), g.padding)],
+    )
     extra = [min(op, s - 1) for op, s in zip(g.output_padding, g.stride)]
-    if row.library == "PyTorch":
-        size = [m - 2 * p + x for m, p, x in zip(full, low, extra)]
-    elif '"SAME' in row.theirs:
-        size = [n * s - x for n, s, x in zip(g.spatial, g.stride, extra)]
-    elif '"VALID"' in row.theirs:
-        size = [m + x for m, x in zip(full, extra)]
-    else:
-        size = [m - p - q + x for m, (p, q), x in zip(full, pads, extra)]
+    same = [n * s - more for n, s, more in zip(g.spatial, g.stride, extra)]
+    longer = [[m + more for m, more in zip(start, extra)] for start in starts]
+    return list(dict.fromkeys(map(tuple, (same, *longer))))
+
+
+def attributes(geometry, size):
+    """The values of the names that the page explains."""
+    g = geometry
+    begin, end = zip(*g.padding, strict=True)
+    room = [d * (k - 1) for k, d in zip(g.kernel, g.dilation)]
+    low = tuple(r - p for r, p in zip(room, begin))
+    high = tuple(r - p + op for r, p, op in zip(room, end, g.output_padding))
     return {
         "s": g.stride,
-        "p": tuple(p for p, _ in g.padding),
+        "p": begin,
         "d": g.dilation,
         "op": g.output_padding,
         "k": g.kernel,
         "n": g.spatial,
         "g": g.groups,
+        "begin": begin,
+        "end": end,
+        "pairs": list(g.padding),
         "low": low,
         "high": high,
-        "pads": pads,
-        "pairs": list(g.padding),
-        "size": tuple(size),
+        "pads": tuple(zip(low, high)),
+        "size": size,
         "shape": (g.batch, *size, g.c_out),
         "c_in": g.c_in,
         "c_out": g.c_out,

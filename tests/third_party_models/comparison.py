@@ -8,7 +8,7 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_map
 
 import mlx_convt
-from peoples_models.plain import plain_convolutions
+from third_party_models.plain import plain_convolutions
 
 NAMES = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 

@@ -1,32 +1,48 @@
 """The libraries of docs/differences.md: their layouts, layers and names."""
 
 import functools
+import importlib
+import importlib.util
 import os
 import types
 import warnings
+from typing import ClassVar
 
 import mlx.core as mx
 import mlx.nn
 import numpy as np
-import pytest
+from metal.needs import missing
 
 import mlx_convt
+from equivalents.page import version_of
 
 
 class Library:
     """Arrays in MLX's layout to the library's own; results back to numpy."""
 
-    modules = ()
+    modules: ClassVar = {}  # with the names that the page has for them
     # What turns the library's weight into ours for a layer.
     weight_of = "mlx_convt.from_torch(w, g)"
 
     def __init__(self):
+        for module in self.modules:
+            if importlib.util.find_spec(module) is None:
+                missing("libraries", f"{module} is not installed")
         # Some warn while they are imported.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for module in self.modules:
-                pytest.importorskip(module)
             self.names = self.load()
+
+    def need_version_of_page(self):
+        """For what another version may do: to compute more, or rightly."""
+        for module, product in self.modules.items():
+            found = importlib.import_module(module).__version__.split("+")[0]
+            if found != version_of(product):
+                missing(
+                    "libraries",
+                    f"the page is about {product} {version_of(product)}, "
+                    f"not {found}",
+                )
 
     def channels(self, x):
         return x
@@ -50,6 +66,7 @@ class Library:
 
 
 class MLX(Library):
+    modules: ClassVar = {"mlx.core": "MLX"}
     weight_of = "w"
 
     def load(self):
@@ -75,7 +92,7 @@ class MLX(Library):
 
 
 class PyTorch(Library):
-    modules = ("torch",)
+    modules: ClassVar = {"torch": "PyTorch"}
 
     def load(self):
         import torch
@@ -107,7 +124,7 @@ class PyTorch(Library):
 
 
 class JAX(Library):
-    modules = ("jax", "flax")
+    modules: ClassVar = {"jax": "JAX", "flax": "Flax"}
     weight_of = "from_jax(w)"
 
     def load(self):
@@ -149,7 +166,7 @@ class JAX(Library):
 
 
 class TensorFlow(Library):
-    modules = ("tensorflow", "keras")
+    modules: ClassVar = {"tensorflow": "TensorFlow", "keras": "Keras"}
     weight_of = "from_tensorflow(w)"
 
     def load(self):
@@ -159,7 +176,7 @@ class TensorFlow(Library):
         import tensorflow as tf
 
         if keras.backend.backend() != "tensorflow":
-            pytest.skip("Keras runs on another backend")
+            missing("libraries", "Keras runs on another backend")
         self.tf, self.keras = tf, keras
         return {"tf": tf, "layers": keras.layers}
 
@@ -186,18 +203,13 @@ class TensorFlow(Library):
 
 
 class ONNX(PyTorch):
-    modules = ("onnx",)
+    modules: ClassVar = {"onnx": "ONNX", "onnxruntime": "ONNX Runtime"}
 
     def load(self):
         import onnx
+        import onnxruntime
 
-        self.onnx = onnx
-        try:
-            import onnxruntime
-        except ImportError:
-            self.runtime = None
-        else:
-            self.runtime = onnxruntime
+        self.onnx, self.runtime = onnx, onnxruntime
         return {"ConvTranspose": self.node}
 
     def array(self, values):
@@ -243,8 +255,7 @@ class ONNX(PyTorch):
         sized = "output_shape" in given and "auto_pad" not in given
         if given["group"] == 1 and not sized:
             yield np.moveaxis(self.by_reference(model, inputs), 1, -1)
-        if self.runtime is not None:
-            yield np.moveaxis(self.by_runtime(model, inputs), 1, -1)
+        yield np.moveaxis(self.by_runtime(model, inputs), 1, -1)
 
 
 LIBRARIES = {

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import mlx.core as mx
 import mlx.nn as nn
 
+from mlx_convt._arguments import mlx_cuts_more
 from mlx_convt.nn.layers import (
     ConvTranspose1d,
     ConvTranspose2d,
     ConvTranspose3d,
     check_module,
-    read_window,
+    layer_window,
 )
 
 _OURS: dict[type[nn.Module], type[nn.Module]] = {
@@ -22,18 +24,18 @@ _OURS: dict[type[nn.Module], type[nn.Module]] = {
 
 
 @dataclass(frozen=True)
-class Report:
+class ConversionReport:
     """What :func:`convert` did.
 
     Attributes:
         converted (list(str)): Paths of the layers that are now ours, such as
             ``"decoder.layers.0"``; ``""`` is the model itself.
-        left (dict(str, str)): Paths of the transposed convolutions that stayed
-            as they were, and why.
+        skipped (dict(str, str)): Paths of the transposed convolutions that
+            stayed as they were, and why.
     """
 
     converted: list[str] = field(default_factory=list)
-    left: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         def entry(path: str) -> str:
@@ -46,20 +48,16 @@ class Report:
             else "no layer to convert"
         ]
         lines += map(entry, self.converted)
-        if self.left:
-            count = len(self.left)
-            lines.append(
-                "1 layer left as it was"
-                if count == 1
-                else f"{count} layers left as they were"
-            )
+        if self.skipped:
+            count = len(self.skipped)
+            lines.append(f"{count} layer{'s' if count > 1 else ''} skipped")
             lines += [
-                f"{entry(path)}: {why}" for path, why in self.left.items()
+                f"{entry(path)}: {why}" for path, why in self.skipped.items()
             ]
         return "\n".join(lines)
 
 
-def convert(model: nn.Module) -> Report:
+def convert(model: nn.Module) -> ConversionReport:
     """Turn MLX's transposed convolutions in a model into ours, in place.
 
     Every layer that is exactly an ``mlx.nn.ConvTranspose1d``, ``2d`` or ``3d``
@@ -69,8 +67,9 @@ def convert(model: nn.Module) -> Report:
     such a layer.
 
     A subclass keeps its class, since it may compute something else. So does a
-    layer that :func:`mlx_convt.conv_transpose2d` would refuse, with a negative
-    padding for instance. Functions that ``mx.compile`` has traced before stay
+    layer that ours would refuse, with a negative padding for instance, or
+    compute otherwise: what a padding has above ``dilation*(K - 1)`` MLX cuts
+    off ``stride`` times. Functions that ``mx.compile`` has traced before stay
     as they were. Transposed convolutions that a model calls as functions are
     reached by :func:`mlx_convt.patch`.
 
@@ -78,8 +77,8 @@ def convert(model: nn.Module) -> Report:
         model (mlx.nn.Module): The model, or a single layer.
 
     Returns:
-        Report: The paths of the layers converted, and of those left with the
-        reason; ``print`` shows it.
+        ConversionReport: The paths of the layers converted, and of those
+        skipped with the reason; ``print`` shows it.
 
     Raises:
         TypeError: If ``model`` is not an ``mlx.nn.Module``.
@@ -91,7 +90,7 @@ def convert(model: nn.Module) -> Report:
           layers.0
     """
     check_module("convert", model)
-    report = Report()
+    report = ConversionReport()
     # MLX walks with a stack; reversed, layers come in their order.
     for path, module in reversed(model.named_modules()):
         if type(module) in _OURS:
@@ -101,27 +100,33 @@ def convert(model: nn.Module) -> Report:
                 module.groups = 1
                 report.converted.append(path)
             else:
-                report.left[path] = mistake
+                report.skipped[path] = mistake
         elif isinstance(module, tuple(_OURS)) and not isinstance(
             module, tuple(_OURS.values())
         ):
-            kind = type(module)
-            name = f"{kind.__module__}.{kind.__qualname__}"
-            report.left[path] = f"subclass {name}, which patch() may reach"
+            name = f"{type(module).__module__}.{type(module).__qualname__}"
+            reason = f"subclass {name}, which patch() may reach"
+            report.skipped[path] = reason
     return report
 
 
 def _mistake(layer: nn.Module) -> str | None:
-    """Why ours would refuse to compute what this layer of MLX's computes."""
+    """Why ours would not compute what this layer of MLX's computes."""
+    name, weight = type(layer).__name__, layer.get("weight")
+    if weight is None:
+        return f"[{name}] the layer has no weight."
+    if not mx.issubdtype(weight.dtype, mx.floating):
+        return f"[{name}] weight must be of floating point. Got {weight.dtype}."
+    window = layer.stride, layer.padding, layer.dilation
+    kernel = weight.shape[1:-1]
     try:
-        read_window(
-            type(layer).__name__,
-            layer.weight.ndim - 2,
-            layer.stride,
-            layer.padding,
-            layer.dilation,
-            layer.output_padding,
-        )
+        layer_window(name, len(kernel), *window, layer.output_padding)
     except (TypeError, ValueError) as error:
         return str(error)
+    if mlx_cuts_more(kernel, *window):
+        return (
+            f"[{name}] padding must be at most dilation*(kernel_size - 1), or "
+            f"MLX cuts off more. Got padding {layer.padding}, "
+            f"kernel_size {kernel}, dilation {layer.dilation}."
+        )
     return None

@@ -1,13 +1,21 @@
 """Codecs of mlx_audio, and of moshi_mlx."""
 
-from peoples_models.case import RATES, case, in_two_steps, plain
-from peoples_models.encodec import encodec_decoder
+import sys
+from pathlib import Path
+
+from third_party_models.case import RATES, case, in_two_steps, plain
+
+EXAMPLES = str(Path(__file__).parents[2] / "examples")
+sys.path.insert(0, EXAMPLES)
+import mlx_examples
+
+sys.path.remove(EXAMPLES)
 
 
 @case("mlx_audio.codec.models.encodec.encodec.EncodecDecoder", converted=4)
 def encodec(module):
     return (
-        encodec_decoder(module, num_filters=4, hidden_size=8),
+        mlx_examples.encodec_decoder(module, num_filters=4, hidden_size=8),
         plain,
         (1, 9, 8),
     )
