@@ -135,7 +135,15 @@ Arrays ConvTranspose::vjp(
       for (size_t axis = 0; axis < axes.size(); ++axis) {
         axes[axis] = static_cast<int>(axis);
       }
-      gradients.push_back(mx::sum(cotangent, axes, false, stream()));
+      auto terms = cotangent;
+      if (terms.size() == 0) {
+        // MLX's sum of nothing may be anything; a sum of zeros is 0.
+        auto shape = terms.shape();
+        shape.front() = 1;
+        auto zeros = mx::zeros(shape, terms.dtype(), stream());
+        terms = mx::concatenate({terms, zeros}, 0, stream());
+      }
+      gradients.push_back(mx::sum(terms, axes, false, stream()));
       continue;
     }
     auto [contraction, cotangent_first] = adjoint(contraction_, index);
@@ -218,7 +226,9 @@ std::pair<Arrays, std::vector<int>> ConvTranspose::vmap(
       shape.back() = b.shape(1);
       b = mx::reshape(b, shape, s);
     }
-    result = mx::add(result, b, s);
+    auto sum = mx::add(result, b, s);
+    // Of an empty one the gradient would be MLX's; see vjp.
+    result = sum.size() > 0 ? sum : mx::zeros(sum.shape(), sum.dtype(), s);
   }
   return {{result}, {0}};
 }

@@ -76,14 +76,18 @@ def patch() -> Patch:
 
 _lock = threading.Lock()
 _patches: set[Patch] = set()
-_before: dict[str, Callable[..., mx.array]] = {}
+_before: dict[str, Callable[..., mx.array]] = {
+    name: getattr(mx, name) for name in _OURS
+}
 
 
 def _add(handle: Patch) -> None:
     with _lock:
         if not _patches:
-            _before.update((name, getattr(mx, name)) for name in _OURS)
             for name, function in _STAND_INS.items():
+                # Somebody may have put back one that they met under a patch.
+                if getattr(mx, name) is not function:
+                    _before[name] = getattr(mx, name)
                 setattr(mx, name, function)
         _patches.add(handle)
 
@@ -121,6 +125,9 @@ def _stand_in(
             window = stride, padding, dilation
             return operation(input, weight, *window, *rest, **more)
 
+        # Whoever kept this name while a patch held still has it afterwards.
+        if not _patches:
+            return call(builtin)
         if _ext.gpu_kernels == "none" and _on_gpu(more.get("stream")):
             return call(builtin)
         try:
@@ -147,4 +154,4 @@ def _on_gpu(stream: Any) -> bool:
 
 
 # The built-in is what MLX has when this is imported.
-_STAND_INS = {name: _stand_in(name, getattr(mx, name)) for name in _OURS}
+_STAND_INS = {name: _stand_in(name, _before[name]) for name in _OURS}

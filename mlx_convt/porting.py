@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
 from mlx_convt._arguments import error, read_int, wrong_kind
 
@@ -57,8 +58,9 @@ def to_torch(weight: Any, groups: int = 1) -> mx.array:
         groups (int): The layer's number of groups. Default: ``1``.
 
     Returns:
-        array: The same weight as ``(C_in, C_out/groups, *K)``, an MLX array;
-        ``torch.tensor(numpy.array(w))`` makes a tensor of it.
+        array: The same weight as ``(C_in, C_out/groups, *K)``, an MLX array.
+        ``torch.tensor(numpy.array(w))`` makes a tensor of it; numpy has no
+        bfloat16.
 
     Raises:
         ValueError: If the weight has not 3 to 5 axes, or ``groups`` does not
@@ -83,6 +85,10 @@ def as_array(name: str, what: str, value: Any) -> mx.array:
         return value
     if hasattr(value, "cpu"):  # a tensor may lie on a GPU
         value = value.cpu()
+    if isinstance(value, np.ndarray):
+        # MLX takes neither negative strides nor foreign byte orders.
+        native = value.dtype.newbyteorder("=")
+        value = np.asarray(value, dtype=native, order="C")
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return mx.array(value)
     rule = f"{what} must be a torch.Tensor, a numpy.ndarray or an MLX array"

@@ -181,6 +181,17 @@ def test_weights_that_ours_does_not_take():
         "": "[ConvTranspose1d] weight must be of floating point. "
         "Got mlx.core.int32."
     }
+    layer = nn.ConvTranspose1d(2, 3, 3)
+    layer.bias = mx.ones((1,))  # MLX adds whatever can be added
+    assert mlx_convt.nn.convert(layer).skipped == {
+        "": "[ConvTranspose1d] bias must have one value per output channel. "
+        "Got bias (1,)."
+    }
+    layer.bias = mx.ones((3,), mx.int32)
+    assert mlx_convt.nn.convert(layer).skipped == {
+        "": "[ConvTranspose1d] bias must be of floating point. "
+        "Got mlx.core.int32."
+    }
     del layer.weight  # as those do that compute it in each call
     net = nn.Sequential(nn.ConvTranspose1d(2, 3, 3), layer)
     report = mlx_convt.nn.convert(net)

@@ -1,9 +1,11 @@
 """Empty arrays, the forms of the arguments, and the built-in as a drop-in."""
 
 import ast
+import contextlib
 import itertools
 
 import mlx.core as mx
+import numpy as np
 import pytest
 from helpers import (
     CONTRACTIONS,
@@ -69,6 +71,57 @@ def test_empty_with_bias(name):
     assert_equal(output, expected + to_numpy(bias), "float32", geometry)
     sums = to_numpy(cotangent).reshape(-1, geometry.c_out or 1).sum(0)
     assert_equal(gradient, sums[: geometry.c_out], "float32", geometry)
+
+
+def leave_junk():
+    """Fill small pieces of memory, and free them for what comes next."""
+    junk = [np.full(size, 7.0, np.float32) for size in range(1, 300)]
+    more = [mx.full((size,), 7.0) for size in range(1, 300)]
+    mx.eval(more)
+    del junk, more
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("mapped", [None, 0, 1, 2])
+def test_bias_gradient_of_an_empty_batch(rank, native, mapped):
+    """MLX's own sum of nothing is whatever the memory held."""
+    arrays = [
+        mx.ones((0, *[5] * rank, 4)),
+        mx.ones((3, *[4] * rank, 4)),
+        mx.ones((3,)),
+    ]
+
+    def call(x, w, b):
+        return getattr(mlx_convt, f"conv_transpose{rank}d")(x, w, 2, 1, bias=b)
+
+    if mapped is not None:
+        arrays[mapped] = mx.stack([arrays[mapped]] * 2)
+        axes = tuple(0 if i == mapped else None for i in range(3))
+        call = mx.vmap(call, in_axes=axes)
+    with mlx_convt.native_ops() if native else contextlib.nullcontext():
+        shape = call(*arrays).shape
+        # Not a broadcast one, of which the sum is 0 by itself.
+        for order in itertools.permutations(range(len(shape) - 1)):
+            turned = np.zeros([shape[i] for i in order] + [3], np.float32)
+            inverse = [order.index(i) for i in range(len(order))]
+            leave_junk()
+            cotangent = mx.array(turned).transpose(*inverse, -1)
+            gradients = mx.vjp(call, arrays, [cotangent])[1]
+            for gradient, array in zip(gradients, arrays):
+                assert mx.array_equal(gradient, mx.zeros(array.shape))
+
+
+def test_bias_gradient_traced_empty():
+    """A shapeless graph of an empty batch serves others too."""
+    w, b = mx.ones((3, 4, 4)), mx.ones((3,))
+
+    def loss(b, x):
+        return mlx_convt.conv_transpose1d(x, w, 2, 1, bias=b).sum()
+
+    grad = mx.compile(mx.grad(loss), shapeless=True)
+    assert mx.array_equal(grad(b, mx.ones((0, 5, 4))), mx.zeros(3))
+    assert mx.array_equal(grad(b, mx.ones((2, 5, 4))), mx.full(3, 20.0))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -172,7 +172,7 @@ NAMES = (
     "Got no value for {}, no parameter for {}."
 )
 SHAPE = "{} must have the shape {} in PyTorch. Got shape {}."
-NORM = "{} must have, per axis, 1 entry or those of {}. Got shapes {} and {}."
+NORM = "{} must have 1 entry, or on one axis those of {}. Got shapes {} and {}."
 GROUPED = (4, 3, 3, 3)
 STATES = [
     (state(bias=None), NAMES.format("bias", "none")),
@@ -197,6 +197,9 @@ STATES = [
             ((4,), GROUPED),
             ((4, 1, 1, 1, 1), GROUPED),
             ((4, 1, 1, 1), (4, 3)),
+            # Another parametrization than weight norm.
+            (GROUPED, GROUPED),
+            ((4, 3, 1, 1), GROUPED),
         ]
     ),
 ]

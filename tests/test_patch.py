@@ -214,11 +214,12 @@ def test_a_gpu_without_kernels_goes_to_mlx(
     monkeypatch.setitem(patching._OURS, NAMES[0], lambda *_, **__: "ours")
     function = patching._stand_in(NAMES[0], lambda *_, **__: "MLX's")
     operands = mx.ones((1, 5, 3)), mx.ones((2, 3, 3))
-    expected = "MLX's" if kernels == "none" else "ours"
-    assert function(*operands, **where) == expected
     cpu = mx.default_stream(mx.cpu)
-    for stream in (mx.cpu, mx.Device(mx.cpu), cpu):
-        assert function(*operands, stream=stream) == "ours"
+    with mlx_convt.patch():
+        expected = "MLX's" if kernels == "none" else "ours"
+        assert function(*operands, **where) == expected
+        for stream in (mx.cpu, mx.Device(mx.cpu), cpu):
+            assert function(*operands, stream=stream) == "ours"
 
 
 def test_somebody_elses_replacement_stays():
@@ -236,6 +237,24 @@ def test_somebody_elses_replacement_stays():
         assert mx.conv_transpose1d is theirs
     finally:
         mx.conv_transpose1d = BUILTIN["conv_transpose1d"]
+
+
+def test_a_name_kept_from_a_block():
+    """What others keep, or put back, is MLX's own once no patch holds."""
+    with mlx_convt.patch():
+        kept = mx.conv_transpose1d
+    x, w = mx.ones((1, 4, 2)), mx.ones((3, 2, 2))
+    mx.conv_transpose1d = kept  # as a monkeypatch begun inside ends
+    try:
+        assert not ours_runs()
+        with mlx_convt.patch():
+            assert ours_runs()
+        assert mx.conv_transpose1d is BUILTIN["conv_transpose1d"]
+        assert not ours_runs()
+    finally:
+        mx.conv_transpose1d = BUILTIN["conv_transpose1d"]
+    with pytest.raises(ValueError, match="jvp"):
+        mx.jvp(lambda x: kept(x, w, 2), [x], [x])
 
 
 def test_names_and_help():

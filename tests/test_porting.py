@@ -58,6 +58,16 @@ def test_a_tensor_on_a_gpu():
     assert mx.array_equal(weight, mlx_convt.from_torch(draw((4, 3, 2)), 2))
 
 
+def test_numpy_as_it_comes():
+    """MLX by itself takes neither."""
+    weight = draw((4, 3, 2))
+    want = mlx_convt.from_torch(weight, 2)
+    turned = np.ascontiguousarray(weight[::-1])[::-1]
+    foreign = weight.astype(weight.dtype.newbyteorder())
+    for same in (turned, foreign):
+        assert mx.array_equal(mlx_convt.from_torch(same, 2), want)
+
+
 def test_gradients_go_through():
     weight = mx.array(draw((4, 3, 2)))
     scale = mx.array(draw((6, 2, 2)))
@@ -112,6 +122,16 @@ class TestTorch:
         assert weight.dtype == getattr(mx, kept)
         want = mlx_convt.from_torch(source.weight.detach().float().numpy(), 2)
         assert mx.array_equal(weight.astype(mx.float32), want)
+
+    def test_bilinear(self):
+        source = self.torch.nn.Bilinear(3, 3, 2)
+        target = mlx_convt.nn.load_torch(
+            nn.Bilinear(3, 3, 2), source.state_dict()
+        )
+        a, b = draw((4, 3)), draw((4, 3), 1)
+        want = source(self.torch.tensor(a), self.torch.tensor(b))
+        y = target(mx.array(a), mx.array(b))
+        assert np.allclose(np.array(y), want.detach().numpy(), atol=1e-5)
 
     def test_the_weight_is_a_copy(self):
         source = self.torch.nn.ConvTranspose1d(4, 6, 3)

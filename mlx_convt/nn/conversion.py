@@ -69,7 +69,8 @@ def convert(model: nn.Module) -> ConversionReport:
     A subclass keeps its class, since it may compute something else. So does a
     layer that ours would refuse, with a negative padding for instance, or
     compute otherwise: what a padding has above ``dilation*(K - 1)`` MLX cuts
-    off ``stride`` times. Functions that ``mx.compile`` has traced before stay
+    off ``stride`` times. What ``model.named_modules()`` does not find, in a tuple
+    for instance, is not found here. Functions that ``mx.compile`` has traced before stay
     as they were. Transposed convolutions that a model calls as functions are
     reached by :func:`mlx_convt.patch`.
 
@@ -115,18 +116,23 @@ def _mistake(layer: nn.Module) -> str | None:
     name, weight = type(layer).__name__, layer.get("weight")
     if weight is None:
         return f"[{name}] the layer has no weight."
-    if not mx.issubdtype(weight.dtype, mx.floating):
-        return f"[{name}] weight must be of floating point. Got {weight.dtype}."
-    window = layer.stride, layer.padding, layer.dilation
-    kernel = weight.shape[1:-1]
+    for what, array in (("weight", weight), ("bias", layer.get("bias"))):
+        if array is not None and not mx.issubdtype(array.dtype, mx.floating):
+            rule = f"{what} must be of floating point"
+            return f"[{name}] {rule}. Got {array.dtype}."
+    c_out, *kernel, _ = weight.shape
+    if "bias" in layer and layer.bias.shape != (c_out,):
+        rule = "bias must have one value per output channel"
+        return f"[{name}] {rule}. Got bias {layer.bias.shape}."
     try:
+        window = layer.stride, layer.padding, layer.dilation
         layer_window(name, len(kernel), *window, layer.output_padding)
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         return str(error)
     if mlx_cuts_more(kernel, *window):
         return (
             f"[{name}] padding must be at most dilation*(kernel_size - 1), or "
             f"MLX cuts off more. Got padding {layer.padding}, "
-            f"kernel_size {kernel}, dilation {layer.dilation}."
+            f"kernel_size {tuple(kernel)}, dilation {layer.dilation}."
         )
     return None

@@ -33,9 +33,14 @@ def load_torch(
     paths of an ``nn.Sequential``. What has another layout is brought into
     MLX's: weights of transposed convolutions by :func:`mlx_convt.from_torch`
     with the layer's own groups, weights of ``mlx.nn``'s convolutions by moving
-    the channels behind the kernel. A weight in the two parts of PyTorch's
-    weight norm is multiplied out, ``g * v / norm(v)``. All others must have the
-    shape of the MLX model's parameters, and keep their dtype.
+    the channels behind the kernel, those of ``Bilinear`` by turning its inputs
+    round. A weight in the two parts of PyTorch's weight norm is multiplied out,
+    ``g * v / norm(v)``; no other parametrization is known, nor a second one on
+    top. All other values must have the shape of the MLX model's parameters.
+    They keep their dtype, whatever the parameters had.
+
+    ``mlx.nn.GroupNorm`` computes what PyTorch's does only with
+    ``pytorch_compatible=True``.
 
     Args:
         model (mlx.nn.Module): The model, with layers of :mod:`mlx_convt.nn` or
@@ -121,13 +126,15 @@ def _take(rest: dict[str, Any], name: str) -> mx.array | None:
 
 
 def _weight_norm(names: tuple[str, str], g: mx.array, v: mx.array) -> mx.array:
-    # The magnitude has one entry along each axis that the norm runs over.
+    # One magnitude, or one for each index of the axis that the norm leaves out.
     axes = [
         i for i in range(v.ndim) if g.ndim == 0 or g.shape[i : i + 1] == (1,)
     ]
     kept = tuple(1 if i in axes else n for i, n in enumerate(v.shape))
-    if g.ndim and g.shape != kept:
-        rule = f"{names[0]} must have, per axis, 1 entry or those of {names[1]}"
+    if g.ndim and (g.shape != kept or len(axes) < v.ndim - 1):
+        rule = (
+            f"{names[0]} must have 1 entry, or on one axis those of {names[1]}"
+        )
         raise error(_NAME, rule, f"shapes {g.shape} and {v.shape}")
     narrow = v.dtype in (mx.float16, mx.bfloat16)
     wide = v.astype(mx.float32) if narrow else v
@@ -144,6 +151,8 @@ def _torch_shape(
         return (group_in * groups, c_out // groups, *kernel)
     if isinstance(layer, _CONVOLUTIONS):
         return (shape[0], shape[-1], *shape[1:-1])
+    if isinstance(layer, nn.Bilinear):
+        return (shape[0], shape[2], shape[1])
     return shape
 
 
@@ -152,6 +161,8 @@ def _in_mlx_layout(value: mx.array, layer: nn.Module | None) -> mx.array:
         return from_torch(value, getattr(layer, "groups", 1))
     if isinstance(layer, _CONVOLUTIONS):
         return mx.moveaxis(value, 1, -1)
+    if isinstance(layer, nn.Bilinear):
+        return value.swapaxes(1, 2)
     return value
 
 
