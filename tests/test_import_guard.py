@@ -114,6 +114,10 @@ def test_public_names():
         "conv_transpose1d",
         "conv_transpose2d",
         "conv_transpose3d",
+        "from_torch",
         "native_ops",
+        "nn",
+        "patch",
+        "to_torch",
     ]
     assert all(getattr(mlx_convt, name).__doc__ for name in mlx_convt.__all__)

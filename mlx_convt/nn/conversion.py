@@ -69,10 +69,10 @@ def convert(model: nn.Module) -> ConversionReport:
     A subclass keeps its class, since it may compute something else. So does a
     layer that ours would refuse, with a negative padding for instance, or
     compute otherwise: what a padding has above ``dilation*(K - 1)`` MLX cuts
-    off ``stride`` times. What ``model.named_modules()`` does not find, in a tuple
-    for instance, is not found here. Functions that ``mx.compile`` has traced before stay
-    as they were. Transposed convolutions that a model calls as functions are
-    reached by :func:`mlx_convt.patch`.
+    off ``stride`` times. What ``model.named_modules()`` does not find, in a
+    tuple for instance, is not found here. Functions that ``mx.compile`` has
+    traced before stay as they were. Transposed convolutions that a model calls
+    as functions are reached by :func:`mlx_convt.patch`.
 
     Args:
         model (mlx.nn.Module): The model, or a single layer.
