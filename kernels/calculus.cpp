@@ -226,9 +226,22 @@ std::pair<Arrays, std::vector<int>> ConvTranspose::vmap(
       shape.back() = b.shape(1);
       b = mx::reshape(b, shape, s);
     }
-    auto sum = mx::add(result, b, s);
-    // Of an empty one the gradient would be MLX's; see vjp.
-    result = sum.size() > 0 ? sum : mx::zeros(sum.shape(), sum.dtype(), s);
+    if (result.size() > 0) {
+      result = mx::add(result, b, s);
+    } else {
+      // Of nothing the gradient would be MLX's sum; see vjp.
+      auto batch = [&](const mx::array& a) {
+        return a.ndim() - window_.rank - 2;
+      };
+      auto shape = result.shape();
+      shape[batch(result)] = 1;
+      auto zeros = mx::zeros(shape, result.dtype(), s);
+      auto terms = mx::concatenate({result, zeros}, batch(result), s);
+      auto sum = mx::add(terms, b, s);
+      auto stop = sum.shape();
+      stop[batch(sum)] -= 1;
+      result = mx::slice(sum, mx::Shape(sum.ndim(), 0), stop, s);
+    }
   }
   return {{result}, {0}};
 }

@@ -24,12 +24,19 @@ _OURS: dict[str, Callable[..., mx.array]] = {
 class Patch:
     """What :func:`patch` returns: a context, and something to undo."""
 
+    def __init__(self) -> None:
+        self._used = False  # by a block; the first one is begun by patch()
+
     def undo(self) -> None:
         """Take this patch back; once it is, do nothing."""
-        _remove(self)
+        with _lock:
+            _remove(self, everywhere=True)
 
     def __enter__(self) -> Patch:  # noqa: PYI034, Self is of Python 3.11
-        _add(self)
+        with _lock:
+            if self._used or self not in _patches:
+                _add(self)
+            self._used = True
         return self
 
     def __exit__(
@@ -38,7 +45,8 @@ class Patch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.undo()
+        with _lock:
+            _remove(self, everywhere=False)
 
 
 def patch() -> Patch:
@@ -70,39 +78,40 @@ def patch() -> Patch:
         >>> patch.undo()
     """
     handle = Patch()
-    _add(handle)
+    with _lock:
+        _add(handle)
     return handle
 
 
 _lock = threading.Lock()
-_patches: set[Patch] = set()
+_patches: list[Patch] = []  # one entry for each block that holds
 _before: dict[str, Callable[..., mx.array]] = {
     name: getattr(mx, name) for name in _OURS
 }
 
 
 def _add(handle: Patch) -> None:
-    with _lock:
-        if not _patches:
-            for name, function in _STAND_INS.items():
-                # Somebody may have put back one that they met under a patch.
-                if getattr(mx, name) is not function:
-                    _before[name] = getattr(mx, name)
-                setattr(mx, name, function)
-        _patches.add(handle)
+    if not _patches:
+        for name, function in _STAND_INS.items():
+            # Somebody may have put back one that they met under a patch.
+            if getattr(mx, name) is not function:
+                _before[name] = getattr(mx, name)
+            setattr(mx, name, function)
+    _patches.append(handle)
 
 
-def _remove(handle: Patch) -> None:
-    with _lock:
-        if handle not in _patches:
-            return
-        _patches.remove(handle)
-        if _patches:
-            return
-        for name, function in _before.items():
-            # What somebody else put there since is not ours to take away.
-            if getattr(mx, name) is _STAND_INS[name]:
-                setattr(mx, name, function)
+def _remove(handle: Patch, everywhere: bool) -> None:
+    if handle not in _patches:
+        return
+    _patches.remove(handle)
+    if everywhere:
+        _patches[:] = [other for other in _patches if other is not handle]
+    if _patches:
+        return
+    for name, function in _before.items():
+        # What somebody else put there since is not ours to take away.
+        if getattr(mx, name) is _STAND_INS[name]:
+            setattr(mx, name, function)
 
 
 def _stand_in(
@@ -133,15 +142,16 @@ def _stand_in(
         try:
             result = call(ours)
         except ValueError as refusal:
-            if "MLX_CONVT_" in str(refusal):  # a wrong setting
+            # A wrong setting, and what MLX does not survive.
+            if "MLX_CONVT_" in str(refusal) or "] groups " in str(refusal):
                 raise
             try:
                 return call(builtin)
-            except (TypeError, ValueError):
+            except (OverflowError, TypeError, ValueError):
                 # Of the two errors, the one that names function and values.
                 raise refusal from None
         if mlx_cuts_more(weight.shape[1:-1], stride, padding, dilation):
-            with contextlib.suppress(TypeError, ValueError):
+            with contextlib.suppress(OverflowError, TypeError, ValueError):
                 return call(builtin)
         return result
 

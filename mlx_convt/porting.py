@@ -88,9 +88,13 @@ def as_array(name: str, what: str, value: Any) -> mx.array:
     if isinstance(value, np.ndarray):
         # MLX takes neither negative strides nor foreign byte orders.
         native = value.dtype.newbyteorder("=")
-        value = np.asarray(value, dtype=native, order="C")
+        value = np.array(value, dtype=native, order="C")
     if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return mx.array(value)
+        try:
+            return mx.array(value)
+        except (NotImplementedError, RuntimeError, TypeError, ValueError):
+            rule = f"{what} must be dense, of a dtype that MLX has"
+            raise error(name, rule, f"{value.dtype}", TypeError) from None
     rule = f"{what} must be a torch.Tensor, a numpy.ndarray or an MLX array"
     raise wrong_kind(name, rule, value)
 

@@ -192,6 +192,9 @@ def test_weights_that_ours_does_not_take():
         "": "[ConvTranspose1d] bias must be of floating point. "
         "Got mlx.core.int32."
     }
+    for odd in ([mx.ones((3,))], mx.ones((3,))):
+        layer.weight = odd
+        assert mlx_convt.nn.convert(layer).converted == []
     del layer.weight  # as those do that compute it in each call
     net = nn.Sequential(nn.ConvTranspose1d(2, 3, 3), layer)
     report = mlx_convt.nn.convert(net)

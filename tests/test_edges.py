@@ -124,6 +124,21 @@ def test_bias_gradient_traced_empty():
     assert mx.array_equal(grad(b, mx.ones((2, 5, 4))), mx.full(3, 20.0))
 
 
+def test_mapped_bias_traced_empty():
+    """A shapeless graph may be refused, but not without the bias."""
+    w, b = mx.ones((3, 4, 4)), mx.ones((2, 3))
+
+    def total(x, b):
+        return mlx_convt.conv_transpose1d(x, w, 2, 1, bias=b).sum()
+
+    def loss(b, x):
+        return mx.vmap(total, in_axes=(None, 0))(x, b).sum()
+
+    grad = mx.compile(mx.grad(loss), shapeless=True)
+    with pytest.raises(ValueError, match="cannot infer output shapes"):
+        grad(b, mx.ones((0, 5, 4)))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_bias(dtype):
     geometry = make_geometry((5, 4), 3, 4, 6, batch=2, stride=2, groups=2)

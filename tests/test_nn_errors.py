@@ -160,6 +160,15 @@ def test_porting(name, first):
     )
 
 
+def test_porting_dtypes():
+    with pytest.raises(TypeError) as error:
+        mlx_convt.from_torch(np.zeros((4, 2, 3), object))
+    assert str(error.value) == (
+        "[from_torch] weight must be dense, of a dtype that MLX has. "
+        "Got object."
+    )
+
+
 def state(**changes):
     """PyTorch's dictionary for ConvTranspose2d(4, 6, 3, groups=2)."""
     values = {"weight": np.zeros((4, 3, 3, 3)), "bias": np.zeros(6)}

@@ -80,7 +80,12 @@ def test_again():
     patch = mlx_convt.patch()
     for _ in range(2):
         with patch:
+            with patch:
+                assert ours_runs()
             assert ours_runs()
+        assert not ours_runs()
+    with patch, patch:
+        patch.undo()
         assert not ours_runs()
 
 
@@ -167,6 +172,15 @@ def test_a_wrong_setting_is_an_error(monkeypatch):
     x, w = mx.ones((1, 5, 3)), mx.ones((2, 3, 3))
     with mlx_convt.patch(), pytest.raises(ValueError, match="nonsense"):
         mx.conv_transpose1d(x, w)
+
+
+def test_what_mlx_does_not_survive():
+    x, w = mx.ones((1, 5, 3)), mx.ones((2, 3, 3))
+    with mlx_convt.patch():
+        with pytest.raises(ValueError, match="groups must be at least 1"):
+            mx.conv_transpose1d(x, w, groups=0)
+        with pytest.raises(ValueError, match=r"less than 2\^31"):
+            mx.conv_transpose1d(x, w, dilation=2**31)
 
 
 def test_integer_weights_go_to_mlx():

@@ -63,6 +63,8 @@ def test_numpy_as_it_comes():
     foreign = weight.astype(weight.dtype.newbyteorder())
     for same in (turned, foreign):
         assert mx.array_equal(mlx_convt.from_torch(same, 2), want)
+    single = np.ones((1, 2, 3), np.float32)
+    assert mlx_convt.from_torch(single[::-1]).shape == (2, 3, 1)
 
 
 def test_gradients_go_through():

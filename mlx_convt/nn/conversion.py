@@ -113,6 +113,13 @@ def convert(model: nn.Module) -> ConversionReport:
 
 def _mistake(layer: nn.Module) -> str | None:
     """Why ours would not compute what this layer of MLX's computes."""
+    try:
+        return _difference(layer)
+    except (AttributeError, TypeError, ValueError) as error:
+        return str(error)
+
+
+def _difference(layer: nn.Module) -> str | None:
     name, weight = type(layer).__name__, layer.get("weight")
     if weight is None:
         return f"[{name}] the layer has no weight."
@@ -124,11 +131,8 @@ def _mistake(layer: nn.Module) -> str | None:
     if "bias" in layer and layer.bias.shape != (c_out,):
         rule = "bias must have one value per output channel"
         return f"[{name}] {rule}. Got bias {layer.bias.shape}."
-    try:
-        window = layer.stride, layer.padding, layer.dilation
-        layer_window(name, len(kernel), *window, layer.output_padding)
-    except (AttributeError, TypeError, ValueError) as error:
-        return str(error)
+    window = layer.stride, layer.padding, layer.dilation
+    layer_window(name, len(kernel), *window, layer.output_padding)
     if mlx_cuts_more(kernel, *window):
         return (
             f"[{name}] padding must be at most dilation*(kernel_size - 1), or "
