@@ -7,6 +7,7 @@ from functools import partial
 
 import mlx.core as mx
 import mlx.nn as nn
+import mlx.optimizers as optim
 
 
 def compiled_step(model, optimizer, loss):
@@ -30,6 +31,13 @@ def compiled_step(model, optimizer, loss):
         return value.item()
 
     return step
+
+
+def warm_cosine(rate, steps, warmup):
+    """A rate that rises for the warmup's steps, and falls along a cosine."""
+    rise = optim.linear_schedule(0, rate, warmup)
+    fall = optim.cosine_decay(rate, max(steps - warmup, 1))
+    return optim.join_schedules([rise, fall], [warmup])
 
 
 def train(step, batches, steps, after=None):

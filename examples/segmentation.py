@@ -28,7 +28,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
-from common import compiled_step, median_times, print_times, train
+from common import compiled_step, median_times, print_times, train, warm_cosine
 from sklearn.neighbors import KNeighborsClassifier
 
 import mlx_convt.nn
@@ -165,10 +165,8 @@ def batches(rng):
 def build(layer, steps):
     """A fresh model and its compiled training step."""
     model = UNet(layer)
-    warmup = max(steps // 10, 1)
-    rise = optim.linear_schedule(0, RATE, warmup)
-    fall = optim.cosine_decay(RATE, max(steps - warmup, 1))
-    optimizer = optim.Adam(optim.join_schedules([rise, fall], [warmup]))
+    schedule = warm_cosine(RATE, steps, max(steps // 10, 1))
+    optimizer = optim.Adam(schedule)
     return model, compiled_step(model, optimizer, model.loss)
 
 

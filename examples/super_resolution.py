@@ -27,7 +27,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
-from common import compiled_step, median_times, print_times, train
+from common import compiled_step, median_times, print_times, train, warm_cosine
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
@@ -118,10 +118,8 @@ def batches(low, high, rng):
 def build(layer, steps):
     """A fresh model and its compiled training step."""
     model = Fsrcnn(layer)
-    warmup = max(steps // 20, 1)
-    rise = optim.linear_schedule(0, PEAK_RATE, warmup)
-    fall = optim.cosine_decay(PEAK_RATE, max(steps - warmup, 1))
-    optimizer = optim.Adam(optim.join_schedules([rise, fall], [warmup]))
+    schedule = warm_cosine(PEAK_RATE, steps, max(steps // 20, 1))
+    optimizer = optim.Adam(schedule)
 
     def loss(low, high):
         inner = slice(BORDER, -BORDER)

@@ -34,7 +34,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
-from common import compiled_step, median_times, print_times, train
+from common import compiled_step, median_times, print_times, train, warm_cosine
 from PIL import Image
 from sounds import RATE, melody, practice, write
 
@@ -162,10 +162,8 @@ class Vocoder(nn.Module):
 def build(layers, steps):
     """A fresh model and its compiled training step."""
     model = Vocoder(layers)
-    warmup = max(steps // 20, 1)
-    rise = optim.linear_schedule(0, PEAK_RATE, warmup)
-    fall = optim.cosine_decay(PEAK_RATE, max(steps - warmup, 1))
-    optimizer = optim.Adam(optim.join_schedules([rise, fall], [warmup]))
+    schedule = warm_cosine(PEAK_RATE, steps, max(steps // 20, 1))
+    optimizer = optim.Adam(schedule)
 
     def loss(mel, excitation, sound):
         made, total = model(mel, excitation), 0

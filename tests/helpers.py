@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -298,3 +299,17 @@ def run_python(code, timeout=120, **environment):
         timeout=timeout,
         check=False,
     )
+
+
+def run_example(name, folder, *arguments):
+    """What an example prints, run in the folder, warnings being errors."""
+    script = Path(__file__).parents[1] / "examples" / name
+    run = subprocess.run(
+        [sys.executable, "-W", "error", script, *arguments],
+        check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout

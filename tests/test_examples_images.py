@@ -1,11 +1,10 @@
 """The examples with pictures run, and reach what they promise."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers import run_example
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -18,20 +17,12 @@ def run_quick(tmp_path):
 
     def run_quick(name):
         picture = tmp_path / "picture.png"
-        script = EXAMPLES / f"{name}.py"
-        command = [sys.executable, "-W", "error", script, "--quick"]
-        run = subprocess.run(
-            [*command, "--output", picture],
-            check=False,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert run.returncode == 0, run.stderr
+        arguments = "--quick", "--output", picture
+        output = run_example(f"{name}.py", tmp_path, *arguments)
         times = r"training step: mlx_convt \d+\.\d ms, MLX \d+\.\d ms\n"
-        assert re.search(times, run.stdout), run.stdout
+        assert re.search(times, output), output
         assert picture.read_bytes().startswith(b"\x89PNG")
-        return run.stdout
+        return output
 
     return run_quick
 

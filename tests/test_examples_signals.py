@@ -1,14 +1,13 @@
 """The examples on sound and on second derivatives reach what they promise."""
 
 import re
-import subprocess
-import sys
 import wave
 from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
+from helpers import run_example
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -17,18 +16,11 @@ def run_quick(script, folder, *modules):
     """What the example prints, from another folder, warnings being errors."""
     for module in modules:
         pytest.importorskip(module)
-    command = [sys.executable, "-W", "error", EXAMPLES / script, "--quick"]
-    run = subprocess.run(
-        [*command, "--output", folder / "picture.png"],
-        check=False,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
+    arguments = "--quick", "--output", folder / "picture.png"
+    output = run_example(script, folder, *arguments)
     picture = (folder / "picture.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
-    return run.stdout
+    return output
 
 
 def figures(pattern, text):

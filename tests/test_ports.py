@@ -1,14 +1,13 @@
 """The pairs of examples/ports.py compute the same, at sizes of all kinds."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from helpers import draw_integers, to_numpy
+from helpers import draw_integers, run_example, to_numpy
 
 from mlx_convt import reference
 
@@ -121,18 +120,10 @@ def test_a_wrong_pair_fails_the_script(ports, monkeypatch, capsys):
 
 
 def test_quick_run_lists_every_case(tmp_path, ports):
-    script = EXAMPLES / "ports.py"
-    run = subprocess.run(
-        [sys.executable, "-W", "error", script, "--quick"],
-        check=False,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
+    output = run_example("ports.py", tmp_path, "--quick")
     number = r"\s+[\d.]+(?:e-\d+)?"
     for name in ports.CASES:
-        assert re.search(
-            rf"^{name}{number * 5}  \S", run.stdout, re.MULTILINE
-        ), name
-    assert "all pairs are equal within rounding" in run.stdout
+        assert re.search(rf"^{name}{number * 5}  \S", output, re.MULTILINE), (
+            name
+        )
+    assert "all pairs are equal within rounding" in output
