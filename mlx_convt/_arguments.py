@@ -108,12 +108,10 @@ def mlx_cuts_more(
     if isinstance(padding, str):
         return False
     rank = len(kernel)
-    lo, hi = read_padding("", rank, padding)
-    strides = read_ints("", rank, "stride", stride, 1)
-    dilations = read_ints("", rank, "dilation", dilation, 1)
+    ends = _as_list(padding, rank) if _is_int(padding) else padding
+    axes = zip(kernel, _as_list(stride, rank), _as_list(dilation, rank), ends)
     return any(
-        s > 1 and max(p, q) > d * (k - 1)
-        for k, s, d, p, q in zip(kernel, strides, dilations, lo, hi)
+        s > 1 and max(_as_list(pair, 2)) > d * (k - 1) for k, s, d, pair in axes
     )
 
 
